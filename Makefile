@@ -1,0 +1,34 @@
+# Each target stands alone: it makes the virtualenv and installs what it needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= auto
+
+.PHONY: demo test check proof bench clean
+
+demo: $(STAMP)
+	$(BIN)/python -m spec_kitty_sync.cli.demo
+
+test: check
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not proof"
+
+check: $(STAMP)
+	$(BIN)/ruff check src tests conformance benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+proof: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m proof
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run_all.py
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[conformance,receiver]" --group dev
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .sk bench-work

@@ -1,0 +1,1 @@
+"""Spec Kitty Sync: contract, journal, delivery and conformance kit."""

@@ -1,0 +1,143 @@
+"""Paths and private files: the home, atomic writes, shared data of the distribution."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_kitty_sync.errors import StoreReadOnlyError, UnsafePathError
+
+_PRIVATE_DIR = 0o700
+_PRIVATE_FILE = 0o600
+
+
+@dataclass(frozen=True)
+class Home:
+    """The directory that holds everything of one operator (CONTRACT 6, Home)."""
+
+    root: Path
+
+    @classmethod
+    def resolve(cls, environ: Mapping[str, str], override: str | Path | None = None) -> Home:
+        """Return *override*, else SPEC_KITTY_HOME, else `~/.spec-kitty`."""
+        chosen = override or environ.get("SPEC_KITTY_HOME") or Path.home() / ".spec-kitty"
+        return cls(Path(chosen).expanduser().absolute())
+
+    @property
+    def journal_db(self) -> Path:
+        return self.root / "journal.db"
+
+    @property
+    def config_toml(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def credentials(self) -> Path:
+        return self.root / "credentials"
+
+    @property
+    def clock_json(self) -> Path:
+        return self.root / "clock.json"
+
+    @property
+    def active_queue_scope(self) -> Path:
+        return self.root / "active_queue_scope"
+
+    @property
+    def queue_db(self) -> Path:
+        return self.root / "queue.db"
+
+    @property
+    def queues_dir(self) -> Path:
+        return self.root / "queues"
+
+    @property
+    def locks_dir(self) -> Path:
+        return self.root / "locks"
+
+    def ensure(self) -> Home:
+        """Create the directory (0700) if it is missing; refuse a symlink or a foreign owner."""
+        make_private_dir(self.root)
+        return self
+
+
+def make_private_dir(path: Path) -> None:
+    """Create *path* with mode 0700 unless it exists; an existing one must be ours.
+
+    Raises:
+        UnsafePathError: it belongs to another user.
+        StoreReadOnlyError: it cannot be created.
+    """
+    try:
+        path.mkdir(mode=_PRIVATE_DIR, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
+    _check_owner(path)
+
+
+def touch_private(path: Path) -> None:
+    """Make sure *path* is a regular file of ours with mode 0600 before anyone writes to it.
+
+    Raises:
+        UnsafePathError: it is a symlink, no regular file, or belongs to another user.
+        StoreReadOnlyError: it cannot be created.
+    """
+    if path.is_symlink():
+        raise UnsafePathError(
+            f"{path} is a symbolic link", remedy=f"Replace {path} by the file itself."
+        )
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        # O_EXCL first: opening an existing SQLite file and closing it drops SQLite's own locks.
+        os.close(os.open(path, flags | os.O_EXCL, _PRIVATE_FILE))
+    except FileExistsError:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise UnsafePathError(f"{path} is not a regular file") from None
+        _check_owner(path)
+    except OSError as exc:
+        raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
+
+
+def _check_owner(path: Path) -> None:
+    if hasattr(os, "getuid") and path.stat().st_uid not in (os.getuid(), 0):
+        raise UnsafePathError(
+            f"{path} belongs to another user", remedy=f"Run `chown $USER {path}`."
+        )
+
+
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace *path* by *data* (mode 0600): readers see the old bytes or the new ones.
+
+    *durable* also syncs the file to disk before the rename.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def shared_path(*parts: str) -> Path:
+    """Return a path below `schemas/`, `conformance/` or `fixtures/`, wheel or clone alike.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parent
+    for base in (package / "_shared", package.parents[1]):
+        candidate = base.joinpath(*parts)
+        if candidate.exists():
+            return candidate
+    raise FileNotFoundError(f"{'/'.join(parts)} is not part of this installation")

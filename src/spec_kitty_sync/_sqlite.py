@@ -1,0 +1,265 @@
+"""One way to open SQLite, one transaction helper, one translation of its errors.
+
+The settings and their reasons: docs/architecture.md, "The store".
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from spec_kitty_sync._files import make_private_dir, touch_private
+from spec_kitty_sync.errors import (
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUncertainError,
+    StoreVersionError,
+)
+
+APPLICATION_ID = 0x534B5331  # "SKS1"
+BUSY_TIMEOUT_S = 5.0
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+Synchronous = Literal["FULL", "NORMAL"]
+
+
+def translate(exc: sqlite3.Error, path: Path | str) -> StoreError:
+    """Return the store error that *exc* means, naming *path*."""
+    name = getattr(exc, "sqlite_errorname", None) or ""
+    text = f"{path}: {exc}"
+    if name.startswith("SQLITE_FULL"):
+        return StoreFullError(text, path=str(path))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreBusyError(text, path=str(path))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return StoreCorruptError(text, path=str(path))
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return StoreReadOnlyError(text, path=str(path))
+    if name.startswith("SQLITE_IOERR"):
+        return StoreUncertainError(text, path=str(path))
+    return StoreError(text, path=str(path))
+
+
+def _begin_immediate(conn: sqlite3.Connection) -> None:
+    """Take the write lock; short random waits beat SQLite's own back-off ladder."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as exc:
+            busy = (exc.sqlite_errorname or "").startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() >= deadline:
+                raise
+            time.sleep(random.uniform(0.0002, 0.002))
+
+
+class Store:
+    """An open database of ours: one connection, one thread at a time.
+
+    `transaction()` is the only way to write. `reader=True` opens it read-only and creates
+    nothing.
+    """
+
+    def __init__(self, path: Path, conn: sqlite3.Connection, *, read_only: bool = False) -> None:
+        self.path = path
+        self.conn = conn
+        self.read_only = read_only
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run the block in BEGIN IMMEDIATE; commit, or leave no transaction open.
+
+        Nested use joins the outer transaction.
+
+        Raises:
+            StoreError: the block or the commit failed in SQLite; nothing of it remains,
+                except for StoreUncertainError, where only a new look can tell.
+        """
+        if self.conn.in_transaction:
+            yield self.conn
+            return
+        try:
+            _begin_immediate(self.conn)
+            try:
+                yield self.conn
+                self.conn.execute("COMMIT")
+            finally:
+                # SQLite may have rolled back by itself, and a failed COMMIT leaves it open.
+                if self.conn.in_transaction:
+                    self.conn.execute("ROLLBACK")
+        except sqlite3.Error as exc:
+            raise translate(exc, self.path) from exc
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Run the block on the connection, translating SQLite's errors."""
+        try:
+            yield self.conn
+        except sqlite3.Error as exc:
+            raise translate(exc, self.path) from exc
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database when it has grown; never waits."""
+        wal = self.path.with_name(self.path.name + "-wal")
+        if self.read_only or not wal.exists() or wal.stat().st_size < CHECKPOINT_BYTES:
+            return
+        with self.reading() as conn:
+            conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        self.conn.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def open_store(
+    path: Path,
+    steps: Sequence[str],
+    *,
+    synchronous: Synchronous = "FULL",
+    on_connect: Callable[[sqlite3.Connection], None] | None = None,
+) -> Store:
+    """Open or create our database at *path* and bring its schema up to date.
+
+    *steps* are SQL scripts in order; `user_version` counts how many have run, each in a
+    transaction of its own together with the others that are missing.
+
+    Raises:
+        StoreVersionError: a newer version, or another program, wrote the file; untouched.
+        StoreCorruptError, StoreReadOnlyError, StoreBusyError, UnsafePathError
+    """
+    make_private_dir(path.parent)
+    touch_private(path)
+    try:
+        conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    except sqlite3.Error as exc:
+        raise translate(exc, path) from exc
+    try:
+        check_ours(conn, path, len(steps))
+        _configure(conn, synchronous)
+        if on_connect is not None:
+            on_connect(conn)
+        store = Store(path, conn)
+        _upgrade(store, steps)
+    except sqlite3.Error as exc:
+        conn.close()
+        raise translate(exc, path) from exc
+    except BaseException:
+        conn.close()
+        raise
+    return store
+
+
+def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
+    """Open our database for reading only; None if it does not exist or holds nothing yet.
+
+    On a read-only directory `immutable=1` is used, but only where no write-ahead log waits.
+
+    Raises:
+        StoreVersionError: the schema is older or newer than this program, or not ours.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    conn = _connect_reader(path)
+    try:
+        check_ours(conn, path, len(steps))
+        conn.execute("PRAGMA query_only=ON")
+    except sqlite3.Error as exc:
+        conn.close()
+        raise translate(exc, path) from exc
+    except BaseException:
+        conn.close()
+        raise
+    return Store(path, conn, read_only=True)
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    uri = path.as_uri()
+    try:
+        conn = sqlite3.connect(
+            f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
+        )
+        try:
+            conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.OperationalError as exc:
+            conn.close()
+            wal = path.with_name(path.name + "-wal")
+            cannot_open = (exc.sqlite_errorname or "").startswith("SQLITE_CANTOPEN")
+            if not cannot_open or (wal.exists() and wal.stat().st_size):
+                raise
+            conn = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    except sqlite3.Error as exc:
+        raise translate(exc, path) from exc
+    return conn
+
+
+def check_ours(conn: sqlite3.Connection, path: Path, newest: int) -> int:
+    """Return the schema version of the open file; 0 for a new one.
+
+    Raises:
+        StoreVersionError: another application's file, or a newer version than *newest*.
+    """
+    application = conn.execute("PRAGMA application_id").fetchone()[0]
+    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    empty = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if empty and version == 0 and application in (0, APPLICATION_ID):
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreVersionError(
+            f"{path} was not made by spec-kitty-sync; it is left untouched",
+            remedy=f"Move {path} away, or set SPEC_KITTY_HOME to another directory.",
+        )
+    if version > newest:
+        raise StoreVersionError(
+            f"{path} has schema {version}; this spec-kitty-sync knows up to {newest}",
+            path=str(path),
+        )
+    return version
+
+
+def _configure(conn: sqlite3.Connection, synchronous: Synchronous) -> None:
+    conn.execute("PRAGMA journal_mode=WAL")
+    conn.execute(f"PRAGMA synchronous={synchronous}")
+    conn.execute("PRAGMA wal_autocheckpoint=0")
+    conn.execute("PRAGMA foreign_keys=ON")
+    conn.execute("PRAGMA trusted_schema=OFF")
+    conn.execute("PRAGMA cell_size_check=ON")
+    conn.execute("PRAGMA mmap_size=0")
+
+
+def _upgrade(store: Store, steps: Sequence[str]) -> None:
+    """Run the missing steps in one transaction; two processes that start at once agree."""
+    if check_ours(store.conn, store.path, len(steps)) == len(steps):
+        return
+    with store.transaction() as conn:
+        done = check_ours(conn, store.path, len(steps))
+        for script in steps[done:]:
+            for statement in split_statements(script):
+                conn.execute(statement)
+        conn.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        conn.execute(f"PRAGMA user_version={len(steps)}")
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """Yield the statements of *script*; `executescript` would commit in between."""
+    pending = ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            if pending.strip():
+                yield pending
+            pending = ""
+    if pending.strip():
+        yield pending

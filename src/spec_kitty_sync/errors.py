@@ -1,0 +1,214 @@
+"""Every error a caller can meet, one tree.
+
+SpecKittyError
+├── ContractError            the event itself is at fault
+│   ├── JsonError            not strict JSON
+│   ├── AdmissionError       cannot be imported (CONTRACT 6, first gate)
+│   ├── InvalidEventError    refused at emit, nothing stored
+│   ├── EventConflictError   the id is stored with other content
+│   ├── UnknownEventTypeError
+│   └── LimitError           larger or deeper than allowed
+├── StoreError               the local database is at fault
+│   ├── StoreFullError, StoreBusyError, StoreCorruptError, StoreReadOnlyError
+│   ├── StoreVersionError    written by a newer version, or not ours
+│   ├── StoreUncertainError  the commit may or may not have reached the disk
+│   └── UnsafePathError      symlink, foreign owner, open permissions
+├── TargetError
+│   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError
+├── DeliveryError            the drain stopped; no event is blamed
+│   ├── AuthRejectedError, ThrottledError, ReceiverProtocolError, DrainLockedError
+│   └── TransportError
+│       ├── OfflineError     no connection, DNS, TLS
+│       ├── DeadlineError, TlsError, ResponseTooLargeError, RedirectRefusedError
+├── SourceError              a legacy source or input file cannot be read
+├── MigrationError
+└── UsageError               arguments that make no sense together
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class SpecKittyError(Exception):
+    """Base of all errors: what happened, a stable code, and the one command that helps.
+
+    `remedy` is one sentence for the operator; `exit_code` follows docs/architecture.md;
+    `facts` are machine-readable details and never hold a token or payload.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 2
+    default_remedy: ClassVar[str] = "Run `spec-kitty sync doctor` and report what it prints."
+
+    def __init__(self, message: str, *, remedy: str | None = None, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy or self.default_remedy
+        self.facts = facts
+
+
+class ContractError(SpecKittyError):
+    code = "contract"
+    default_remedy = "Correct the event; `spec-kitty diagnose` shows every rule it breaks."
+
+
+class JsonError(ContractError):
+    """The bytes are not strict JSON; `facts["offset"]` or `facts["pointer"]` says where."""
+
+    code = "json_invalid"
+
+
+class AdmissionError(ContractError):
+    """The row cannot become a journal event (no object, no id, ids differ)."""
+
+    code = "not_admissible"
+
+
+class InvalidEventError(ContractError):
+    """An event was refused at emit; nothing was stored. `facts["findings"]` lists each rule."""
+
+    code = "invalid_event"
+
+
+class EventConflictError(ContractError):
+    """The id is stored with other canonical content; the stored content stays."""
+
+    code = "event_conflict"
+    default_remedy = "Emit under a new id, or correct the stored event with `sync replace`."
+
+
+class UnknownEventTypeError(ContractError):
+    code = "unknown_event_type"
+    default_remedy = "Check the spelling, or register the type with a schema directory."
+
+
+class LimitError(ContractError):
+    code = "limit_exceeded"
+
+
+class StoreError(SpecKittyError):
+    code = "store"
+
+
+class StoreFullError(StoreError):
+    code = "store_full"
+    default_remedy = "Free disk space or set SPEC_KITTY_HOME to another disk; nothing was lost."
+
+
+class StoreBusyError(StoreError):
+    code = "store_busy"
+    default_remedy = "Another process is writing; run the same command again."
+
+
+class StoreCorruptError(StoreError):
+    code = "store_corrupt"
+    default_remedy = (
+        "Run `spec-kitty sync verify`; restore a backup with `spec-kitty sync restore`."
+    )
+
+
+class StoreReadOnlyError(StoreError):
+    code = "store_read_only"
+    default_remedy = "Make the home directory writable, or set SPEC_KITTY_HOME."
+
+
+class StoreVersionError(StoreError):
+    code = "store_version"
+    default_remedy = "Install the newer spec-kitty-sync that wrote this file."
+
+
+class StoreUncertainError(StoreError):
+    code = "store_uncertain"
+    default_remedy = "Append the same event again: the same id is stored once."
+
+
+class UnsafePathError(StoreError):
+    code = "unsafe_path"
+
+
+class TargetError(SpecKittyError):
+    code = "target"
+
+
+class NoTargetError(TargetError):
+    code = "no_target"
+    default_remedy = "Run `spec-kitty sync server URL` to choose where events go."
+
+
+class AmbiguousTargetError(TargetError):
+    code = "target_conflict"
+
+
+class CredentialError(TargetError):
+    code = "credentials"
+    default_remedy = "Run `spec-kitty auth login`."
+
+
+class TargetNotFoundError(TargetError):
+    code = "target_not_found"
+    default_remedy = "Run `spec-kitty sync targets list` to see the known targets."
+
+
+class DeliveryError(SpecKittyError):
+    code = "delivery"
+    exit_code = 1
+
+
+class AuthRejectedError(DeliveryError):
+    code = "auth_expired"
+    default_remedy = "Run `spec-kitty auth login`, then `spec-kitty sync now`."
+
+
+class ThrottledError(DeliveryError):
+    code = "throttled"
+
+
+class ReceiverProtocolError(DeliveryError):
+    code = "receiver_protocol"
+
+
+class DrainLockedError(DeliveryError):
+    code = "drain_running"
+    exit_code = 2
+    default_remedy = "Wait for it to end; it delivers the same events."
+
+
+class TransportError(DeliveryError):
+    code = "transport"
+
+
+class OfflineError(TransportError):
+    code = "offline"
+    default_remedy = "Check the address and the network, then run `spec-kitty sync now`."
+
+
+class DeadlineError(TransportError):
+    code = "deadline"
+
+
+class TlsError(OfflineError):
+    code = "tls"
+
+
+class ResponseTooLargeError(TransportError):
+    code = "response_too_large"
+
+
+class RedirectRefusedError(TransportError):
+    code = "redirect_refused"
+
+
+class SourceError(SpecKittyError):
+    """An input cannot be read; the others go on."""
+
+    code = "source_unreadable"
+    exit_code = 3
+
+
+class MigrationError(SpecKittyError):
+    code = "migration"
+
+
+class UsageError(SpecKittyError):
+    code = "usage"
