@@ -1,0 +1,117 @@
+"""The `spec-kitty` command: a light shell that loads what the called command needs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+import click
+
+from spec_kitty_sync.cli.render_error import interrupted, report_error
+from spec_kitty_sync.errors import SpecKittyError
+
+_VERSION_PACKAGE = "spec-kitty-sync"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called.
+
+    `lazy` maps a name to (module, attribute, one-line help), so that `--help` imports nothing.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str, str]], **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self._lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, _ = self._lazy[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, text) for name, (_, _, text) in sorted(self._lazy.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class Commands:
+    """Where each top-level command lives."""
+
+    TOP: ClassVar[dict[str, tuple[str, str, str]]] = {
+        "auth": ("spec_kitty_sync.cli.auth", "auth", "Log in, log out, see who is logged in."),
+        "conformance": (
+            "spec_kitty_sync.cli.conformance",
+            "conformance",
+            "Prove a receiver, a producer or a migration tool.",
+        ),
+        "diagnose": (
+            "spec_kitty_sync.cli.diagnose",
+            "diagnose",
+            "Say what is wrong with queued events, and what helps.",
+        ),
+        "emit": ("spec_kitty_sync.cli.emit", "emit", "Append one event to the journal."),
+        "receiver": (
+            "spec_kitty_sync.cli.receiver",
+            "receiver",
+            "Run the reference receiver.",
+        ),
+        "schema": ("spec_kitty_sync.cli.schema", "schema", "Write the JSON Schemas."),
+        "sync": (
+            "spec_kitty_sync.cli.sync",
+            "sync",
+            "Deliver events, see what is delivered, migrate old queues.",
+        ),
+    }
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"spec-kitty {version(_VERSION_PACKAGE)}")
+        ctx.exit()
+
+
+@click.command(cls=LazyGroup, lazy=Commands.TOP, context_settings={"max_content_width": 96})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Show the version and exit.",
+)  # fmt: skip
+def cli() -> None:
+    """Keep the events of your missions, and deliver every one of them.
+
+    \b
+    Examples:
+      spec-kitty diagnose              what is queued, and is it valid?
+      spec-kitty sync status           what is delivered, what waits, and why
+      spec-kitty sync now              deliver now
+    """
+
+
+def run(argv: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 done but, 2 refused, 3 attention, 130/143 stopped."""
+    try:
+        code = cli.main(args=argv, prog_name="spec-kitty", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        code = exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        code = exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = interrupted()
+    except SpecKittyError as exc:
+        code = report_error(exc, as_json="--json" in (argv or sys.argv))
+    except BrokenPipeError:
+        # The reader of our output went away; what was done stays done.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,38 @@
+"""Options that every command shares, and the settings they make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from spec_kitty_sync._files import Home
+from spec_kitty_sync.sync.config import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def home_option(command: F) -> F:
+    """Add `--home PATH`, handed over as `home`."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=None,
+        help="Directory that holds journal and settings.  [env: SPEC_KITTY_HOME; ~/.spec-kitty]",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`, handed over as `as_json`: stdout is one JSON object."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(
+        command
+    )
+
+
+def settings_from(home: Path | None) -> Settings:
+    """Return the settings of this run; the only place where the CLI reads the environment."""
+    environ = dict(os.environ)
+    return Settings(Home.resolve(environ, home), environ, Path.cwd())

@@ -1,0 +1,248 @@
+"""The append-only store of whole envelopes (CONTRACT 6, Journal).
+
+It knows what happened and nothing of who has been told; that comes in as `DeliveryFacts`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._json import canonical_hash
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.errors import EventConflictError, JsonError
+from spec_kitty_sync.event_journal.models import (
+    Appended,
+    AppendReceipt,
+    AppendResult,
+    CountGroup,
+    DeliveryFacts,
+    JournalRecord,
+    NothingDelivered,
+)
+from spec_kitty_sync.events.admission import Admitted
+
+_INSERT = """
+INSERT OR IGNORE INTO event_journal (
+    event_id, event_type, body, body_sha256, body_bytes, appended_at_ms, occurred_at, tier, team,
+    project_uuid, family, lamport_clock, coalesce_identity, hold, hold_detail
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_IDENTITY = """
+SELECT seq, body_sha256, canonical_hash, body FROM event_journal WHERE event_id = ?
+"""
+_TOP = "SELECT coalesce(max(seq), 0) FROM event_journal"
+_COUNT_NEW = """
+INSERT INTO event_journal_count
+SELECT tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
+       coalesce(removed, ''), count(*), sum(body_bytes)
+FROM event_journal WHERE seq > ?
+GROUP BY 1, 2, 3, 4, 5
+ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
+"""
+_COUNT_SHIFT = """
+INSERT INTO event_journal_count
+SELECT tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
+       coalesce(removed, ''), count(*) * ?1, sum(body_bytes) * ?1
+FROM event_journal WHERE seq IN (SELECT value FROM json_each(?2))
+GROUP BY 1, 2, 3, 4, 5
+ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
+"""
+_COUNT_PRUNE = "DELETE FROM event_journal_count WHERE events = 0"
+_COUNTS = """
+SELECT local_only, team, hold, superseded, removed, events, bytes FROM event_journal_count
+"""
+_OLDEST = """
+SELECT occurred_at, appended_at_ms FROM event_journal
+WHERE seq >= (SELECT seq FROM event_journal_mark WHERE name = 'first_kept') AND body IS NOT NULL
+ORDER BY seq LIMIT 1
+"""
+_COALESCIBLE = """
+SELECT seq FROM event_journal
+WHERE coalesce_identity = ? AND superseded_by IS NULL AND body IS NOT NULL AND seq < ?
+"""
+_SUPERSEDE = """
+UPDATE event_journal SET superseded_by = ? WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_COLUMNS = """
+seq, event_id, event_type, body, body_sha256, body_bytes, appended_at_ms, occurred_at, tier, team,
+project_uuid, family, lamport_clock, hold, hold_detail, superseded_by, removed, removed_at_ms
+"""
+_BY_ID = f"SELECT {_COLUMNS} FROM event_journal WHERE event_id = ?"  # noqa: S608  (constant)
+_AFTER = f"SELECT {_COLUMNS} FROM event_journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  (constant)
+_BODIES = """
+SELECT seq, event_id, body, body_sha256 FROM event_journal
+WHERE seq IN (SELECT value FROM json_each(?)) AND body IS NOT NULL ORDER BY seq
+"""
+_HIGHEST_CLOCK = "SELECT coalesce(max(lamport_clock), 0) FROM event_journal"
+_CHUNK = 1000
+
+
+def content_hash(body: bytes) -> bytes:
+    """Return the hash of the canonical content; of the bytes where they are not strict JSON."""
+    try:
+        return canonical_hash(body)
+    except JsonError:
+        return hashlib.sha256(body).digest()
+
+
+class SqliteJournal:
+    """The journal of one home. All methods run on the thread that opened the store."""
+
+    def __init__(
+        self, store: Store, *, clock: Clock, delivery: DeliveryFacts | None = None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._delivery = delivery or NothingDelivered()
+
+    def append(self, event: Admitted) -> AppendReceipt:
+        """Store *event* once and return where it stands.
+
+        Durable when it returns, unless the caller holds a transaction open: then with its
+        commit. The same id with the same canonical content is a no-op.
+
+        Raises:
+            EventConflictError: the id is stored with other content.
+            StoreFullError, StoreBusyError: nothing was written.
+            StoreUncertainError: the commit may or may not have reached the disk.
+        """
+        (result,) = self.append_many((event,))
+        if result.outcome is Appended.CONFLICT:
+            raise EventConflictError(
+                f"event {event.event_id} is stored with other content", event_id=event.event_id
+            )
+        return AppendReceipt(result.seq, result.event_id, result.outcome is Appended.INSERTED)
+
+    def append_many(self, events: Iterable[Admitted]) -> tuple[AppendResult, ...]:
+        """Store all *events* in one transaction; one result each, in the given order.
+
+        An id that is stored with other content is reported as CONFLICT and changes nothing.
+        """
+        results: list[AppendResult] = []
+        source = iter(events)
+        with self._store.transaction() as conn:
+            before = conn.execute(_TOP).fetchone()[0]
+            while chunk := list(islice(source, _CHUNK)):
+                results.extend(self._insert(conn, chunk))
+            conn.execute(_COUNT_NEW, (before,))
+            self._coalesce(conn, results)
+        return tuple(results)
+
+    def _insert(self, conn: sqlite3.Connection, chunk: list[Admitted]) -> list[AppendResult]:
+        now_ms = self._clock.now_ms()
+        top = conn.execute(_TOP).fetchone()[0]
+        cursor = conn.executemany(_INSERT, (_row(event, now_ms) for event in chunk))
+        if cursor.rowcount == len(chunk):
+            return [
+                AppendResult(event.event_id, seq, Appended.INSERTED)
+                for seq, event in enumerate(
+                    chunk, conn.execute(_TOP).fetchone()[0] - len(chunk) + 1
+                )
+            ]
+        seen: set[int] = set()
+        return [_settle(conn, event, top, seen) for event in chunk]
+
+    def _coalesce(self, conn: sqlite3.Connection, results: list[AppendResult]) -> None:
+        """Mark older events of the same identity superseded, if nobody was told of them."""
+        inserted = [r.seq for r in results if r.outcome is Appended.INSERTED]
+        if not inserted:
+            return
+        new = conn.execute(
+            "SELECT seq, coalesce_identity FROM event_journal"
+            " WHERE seq BETWEEN ? AND ? AND coalesce_identity IS NOT NULL ORDER BY seq",
+            (inserted[0], inserted[-1]),
+        ).fetchall()
+        for seq, identity in new:
+            older = [row[0] for row in conn.execute(_COALESCIBLE, (identity, seq))]
+            free = sorted(self._delivery.untouched(older)) if older else []
+            if free:
+                self.shift_counts(conn, free, -1)
+                conn.execute(_SUPERSEDE, (seq, json.dumps(free)))
+                self.shift_counts(conn, free, +1)
+
+    def shift_counts(self, conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None:
+        """Take the rows *seqs* out of the counts (-1) or put them in (+1)."""
+        conn.execute(_COUNT_SHIFT, (sign, json.dumps(list(seqs))))
+        if sign > 0:
+            conn.execute(_COUNT_PRUNE)
+
+    def get(self, event_id: str) -> JournalRecord | None:
+        """Return the row of *event_id*, or None."""
+        with self._store.reading() as conn:
+            row = conn.execute(_BY_ID, (event_id,)).fetchone()
+        return JournalRecord(*row) if row else None
+
+    def read(self, *, after: int = 0) -> Iterator[JournalRecord]:
+        """Yield all rows with seq > *after* in order, a thousand at a time."""
+        while True:
+            with self._store.reading() as conn:
+                rows = conn.execute(_AFTER, (after, _CHUNK)).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                yield JournalRecord(*row)
+            after = rows[-1][0]
+
+    def bodies(self, seqs: Sequence[int]) -> list[tuple[int, str, bytes, bytes]]:
+        """Return (seq, event_id, body, body_sha256) of those *seqs* whose body is kept."""
+        with self._store.reading() as conn:
+            return conn.execute(_BODIES, (json.dumps(list(seqs)),)).fetchall()
+
+    def counts(self) -> tuple[CountGroup, ...]:
+        """Return the maintained counts, one group for each combination of markers."""
+        with self._store.reading() as conn:
+            return tuple(
+                CountGroup(
+                    bool(lo), team or None, hold or None, bool(sup), removed or None, n, size
+                )
+                for lo, team, hold, sup, removed, n, size in conn.execute(_COUNTS)
+            )
+
+    def oldest_retained(self) -> tuple[str | None, int] | None:
+        """Return (occurred_at, appended_at_ms) of the oldest event whose body is kept."""
+        with self._store.reading() as conn:
+            row = conn.execute(_OLDEST).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def highest_clock(self) -> int:
+        """Return the highest Lamport clock stored, 0 for an empty journal."""
+        with self._store.reading() as conn:
+            return int(conn.execute(_HIGHEST_CLOCK).fetchone()[0])
+
+
+def _row(event: Admitted, now_ms: int) -> tuple[object, ...]:
+    body = event.body
+    return (
+        event.event_id,
+        event.event_type,
+        body,
+        hashlib.sha256(body).digest(),
+        len(body),
+        now_ms,
+        event.occurred_at,
+        event.tier,
+        event.team,
+        event.project_uuid,
+        event.family,
+        event.lamport_clock,
+        event.coalesce_identity,
+        event.hold,
+        event.hold_detail,
+    )
+
+
+def _settle(conn: sqlite3.Connection, event: Admitted, top: int, seen: set[int]) -> AppendResult:
+    """Tell whether *event* was just inserted (seq > *top*), was there, or conflicts."""
+    seq, sha256, stored_hash, body = conn.execute(_IDENTITY, (event.event_id,)).fetchone()
+    if sha256 == hashlib.sha256(event.body).digest():
+        new = seq > top and seq not in seen
+        seen.add(seq)
+        return AppendResult(event.event_id, seq, Appended.INSERTED if new else Appended.SAME)
+    known = stored_hash or content_hash(body)
+    same = known == content_hash(event.body)
+    return AppendResult(event.event_id, seq, Appended.SAME if same else Appended.CONFLICT)

@@ -1,0 +1,7 @@
+-- The Lamport clock of this home; ticked in the transaction that appends.
+CREATE TABLE identity_clock (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    value      INTEGER NOT NULL CHECK (value >= 0)
+) STRICT;
+
+INSERT INTO identity_clock (id, value) VALUES (1, 0);

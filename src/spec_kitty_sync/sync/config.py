@@ -1,0 +1,113 @@
+"""Settings of the machine: `config.toml` and the environment (CONTRACT 6, Target authority)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spec_kitty_sync._files import Home, write_atomic
+from spec_kitty_sync.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where this run lives: its home, its environment and the folder it was started in."""
+
+    home: Home
+    environ: Mapping[str, str] = field(repr=False)
+    cwd: Path
+
+    def env(self, name: str) -> str | None:
+        """Return the variable, None when unset or blank."""
+        return self.environ.get(name, "").strip() or None
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """The `[sync]` table of `config.toml`; every field may be absent."""
+
+    server_url: str | None = None
+    token_env: str | None = None
+    mode: str | None = None
+    max_retries: int = 5
+    allow_http: bool = False
+    synchronous: str = "FULL"
+
+    @classmethod
+    def load(cls, home: Home) -> SyncConfig:
+        """Read `config.toml`; a missing file is an empty one.
+
+        Raises:
+            UsageError: not TOML, or a value of the wrong type; names the key.
+        """
+        table = _sync_table(home.config_toml)
+        return cls(
+            server_url=_text(table, "server_url"),
+            token_env=_text(table, "token_env"),
+            mode=_text(table, "mode"),
+            max_retries=_count(table, "max_retries", 5),
+            allow_http=bool(table.get("allow_http", False)),
+            synchronous=_choice(table, "synchronous", ("FULL", "NORMAL")),
+        )
+
+
+def _sync_table(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(
+            f"{path} is not valid TOML: {exc}", remedy=f"Correct {path}, or move it away."
+        ) from exc
+    table = document.get("sync", {})
+    if not isinstance(table, dict):
+        raise _wrong("sync", table, "a table")
+    return table
+
+
+def _text(table: Mapping[str, Any], key: str) -> str | None:
+    value = table.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(f"sync.{key}", value, "text")
+    return value.strip() or None if value else None
+
+
+def _count(table: Mapping[str, Any], key: str, default: int) -> int:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _wrong(f"sync.{key}", value, "a whole number of at least 1")
+    return value
+
+
+def _choice(table: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+    value = table.get(key, allowed[0])
+    if not isinstance(value, str) or value.upper() not in allowed:
+        raise _wrong(f"sync.{key}", value, " or ".join(allowed))
+    return value.upper()
+
+
+def _wrong(key: str, value: object, wanted: str) -> UsageError:
+    return UsageError(
+        f"config.toml: {key} is {value!r}, expected {wanted}",
+        remedy=f"Correct {key} in config.toml.",
+    )
+
+
+def write_setting(home: Home, key: str, value: str | None) -> None:
+    """Set or remove `[sync] key` in `config.toml`; comments and other keys stay."""
+    import tomlkit
+
+    path = home.ensure().config_toml
+    document = (
+        tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    )
+    table = document.setdefault("sync", tomlkit.table())
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+    write_atomic(path, tomlkit.dumps(document).encode())

@@ -1,0 +1,40 @@
+"""Opening the one database of a home, with the tables of every domain."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Literal
+
+from spec_kitty_sync._files import Home
+from spec_kitty_sync._sqlite import Store, open_reader, open_store
+
+# Forward only: a released step is never changed, new ones go to the end.
+_STEPS = (
+    ("spec_kitty_sync.event_journal", "0001_journal.sql"),
+    ("spec_kitty_sync.identity", "0001_clock.sql"),
+    ("spec_kitty_sync.delivery", "0001_delivery.sql"),
+)
+
+
+def steps() -> tuple[str, ...]:
+    """Return the schema scripts in order; `user_version` counts them."""
+    return tuple(
+        resources.files(package).joinpath("migrations", name).read_text(encoding="utf-8")
+        for package, name in _STEPS
+    )
+
+
+def open_home(home: Home, *, synchronous: str = "FULL") -> Store:
+    """Open `journal.db` for reading and writing, creating or upgrading it.
+
+    Raises:
+        StoreError: see `spec_kitty_sync._sqlite.open_store`.
+    """
+    level: Literal["FULL", "NORMAL"] = "NORMAL" if synchronous == "NORMAL" else "FULL"
+    home.ensure()
+    return open_store(home.journal_db, steps(), synchronous=level)
+
+
+def read_home(home: Home) -> Store | None:
+    """Open `journal.db` for reading; None when this home has none yet. Writes nothing."""
+    return open_reader(home.journal_db, steps())
