@@ -98,7 +98,7 @@ def cli() -> None:
 
 
 def run(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 done but, 2 refused, 3 attention, 130/143 stopped."""
+    """Run the command line and exit with the codes of docs/architecture.md."""
     try:
         code = cli.main(args=argv, prog_name="spec-kitty", standalone_mode=False)
     except click.exceptions.Exit as exc:
