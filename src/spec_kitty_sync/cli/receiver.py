@@ -1,0 +1,160 @@
+"""`spec-kitty receiver`: run the reference receiver."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spec_kitty_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    from spec_kitty_sync.receiver.principals import User
+    from spec_kitty_sync.receiver.settings import Settings
+
+_MISSING = "the reference receiver needs the packages of the extra `receiver`"
+_INSTALL = "Run `pip install spec-kitty-sync[receiver]`."
+
+
+@click.group()
+def receiver() -> None:
+    """Run the reference receiver."""
+
+
+@receiver.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8765, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where events are kept; without it they are gone when the receiver ends.",
+)
+@click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
+@click.option("--token", help="The token itself; the process list shows it.")
+@click.option(
+    "--users",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML file with users, teams and tokens.",
+)
+@click.option("--no-auth", is_flag=True, help="Take events from anyone.")
+@click.option("--max-batch-events", default=1000, show_default=True, help="Events per batch.")
+@click.option("--max-event-bytes", default=262_144, show_default=True, help="Bytes per event.")
+@click.option(
+    "--max-body-bytes", default=8_388_608, show_default=True, help="Bytes per uncompressed body."
+)
+@click.option("--header-time", default=10.0, show_default=True, help="Seconds for headers.")
+@click.option("--body-time", default=30.0, show_default=True, help="Seconds for a body.")
+@click.option("--max-concurrent", default=64, show_default=True, help="Batches at once.")
+@click.option("--rate", type=float, help="Batches per second and user; above it: 429.")
+@click.option("--access-lifetime", default=3600, show_default=True, help="Seconds.")
+@click.option("--refresh-lifetime", default=1_209_600, show_default=True, help="Seconds.")
+@click.option("--tiers", metavar="N,N", help="Data tiers that are taken; all without it.")
+@click.option("--packs", metavar="NAME,NAME", help="Event packs that are known, e.g. core.")
+@click.option(
+    "--pending", metavar="SECONDS", default=0.0, help="Answer pending for that long after storing."
+)
+@click.option("--protocol", multiple=True, metavar="V", help="Speak only these versions: 412.")
+@click.option("--deployment-id", help="Shown in health.")
+@click.option("--environment", default="reference", show_default=True, help="Shown in health.")
+@click.option("--git-sha", help="Shown in health.")
+@click.option("--test-hooks", is_flag=True, help="Let testers restart and wipe it by HTTP.")
+@click.option("--fault", multiple=True, metavar="NAME", help="Break one promise, for testers.")
+@click.option("--list-faults", is_flag=True, help="Show the faults and exit.")
+def serve(host: str, port: int, **options: Any) -> None:
+    """Take events from drains and answer as the contract says.
+
+    Standard output has one line, `listening on http://HOST:PORT`, once connections are
+    accepted. Choose exactly one of --token-env, --token, --users, --no-auth.
+
+    \b
+    Examples:
+      spec-kitty receiver serve --no-auth --port 0
+      RECEIVER_TOKEN=… spec-kitty receiver serve --token-env RECEIVER_TOKEN --database r.db
+    """
+    try:
+        from spec_kitty_sync.receiver import faults, serve
+    except ModuleNotFoundError as exc:
+        raise UsageError(f"{_MISSING} ({exc.name} is missing)", remedy=_INSTALL) from exc
+    if options["list_faults"]:
+        for name, fault in sorted(faults.FAULTS.items()):
+            click.echo(f"{name:32} {fault.description}")
+        return
+    with ExitStack() as stack:
+        settings = _settings(options, stack)
+        _warn(settings)
+        serve.serve(
+            settings, host=host, port=port, ready=lambda url: click.echo(f"listening on {url}")
+        )
+
+
+def _settings(options: dict[str, Any], stack: ExitStack) -> Settings:
+    from spec_kitty_sync.receiver.limits import Limits
+    from spec_kitty_sync.receiver.principals import Lifetimes
+    from spec_kitty_sync.receiver.settings import Deployment, Settings
+
+    return Settings(
+        database=options["database"] or _temporary_database(stack),
+        users=_users(options),
+        limits=Limits(
+            max_batch_events=options["max_batch_events"],
+            max_event_bytes=options["max_event_bytes"],
+            max_body_bytes=options["max_body_bytes"],
+            header_s=options["header_time"],
+            body_s=options["body_time"],
+            max_concurrent=options["max_concurrent"],
+            requests_per_s=options["rate"],
+        ),
+        lifetimes=Lifetimes(options["access_lifetime"], options["refresh_lifetime"]),
+        deployment=Deployment(
+            options["deployment_id"], options["environment"] or None, options["git_sha"]
+        ),
+        tiers=_tiers(options["tiers"]),
+        packs=tuple(options["packs"].split(",")) if options["packs"] else None,
+        pending_s=options["pending"],
+        protocols=options["protocol"] or None,
+        test_hooks=options["test_hooks"],
+        faults=options["fault"],
+    )
+
+
+def _users(options: dict[str, Any]) -> tuple[User, ...] | None:
+    from spec_kitty_sync.receiver.users_file import read_users, single_user
+
+    chosen = [name for name in ("token_env", "token", "users", "no_auth") if options[name]]
+    if len(chosen) != 1:
+        raise UsageError(
+            "choose exactly one of --token-env, --token, --users and --no-auth",
+            remedy="Run `spec-kitty receiver serve --help`.",
+        )
+    if options["users"]:
+        return read_users(options["users"], os.environ)
+    if options["token"]:
+        return single_user(options["token"])
+    if options["token_env"]:
+        return single_user(os.environ.get(options["token_env"], ""))
+    return None
+
+
+def _tiers(text: str | None) -> frozenset[int] | None:
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if not all(number.strip() in {"0", "1", "2", "3", "4"} for number in numbers):
+        raise UsageError("--tiers takes numbers from 0 to 4 with commas between them")
+    return frozenset(int(number) for number in numbers)
+
+
+def _temporary_database(stack: ExitStack) -> Path:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spec-kitty-receiver-"))
+    return Path(folder) / "receiver.db"
+
+
+def _warn(settings: Settings) -> None:
+    for fault in settings.faults:
+        click.echo(f"FAULT {fault}: this receiver is broken on purpose", err=True)
+    if settings.users is None:
+        click.echo("no authentication: everyone who reaches the port may write", err=True)

@@ -1,0 +1,74 @@
+"""Group commit: batches that wait while one commits are stored together with one fsync."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync.receiver.decide import Known, NewEvent
+from spec_kitty_sync.receiver.store import EventStore, Identity
+
+_Waiting = tuple[Sequence[NewEvent], "asyncio.Future[Mapping[str, Known]]"]
+
+
+class Committer:
+    """The one writer of a store, on a thread of its own."""
+
+    def __init__(self, store: EventStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="receiver-store")
+        self._waiting: list[_Waiting] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def open(self) -> Identity:
+        """Open the store."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._store.open)
+
+    async def add(self, batch: Sequence[NewEvent]) -> Mapping[str, Known]:
+        """Store *batch* and return what was known of it before; durable when it returns.
+
+        Raises:
+            StoreError: nothing of it was stored.
+        """
+        if not batch:
+            return {}
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Mapping[str, Known]] = loop.create_future()
+        self._waiting.append((batch, answer))
+        if self._running is None or self._running.done():
+            self._running = loop.create_task(self._run())
+        return await answer
+
+    async def reset(self) -> Identity:
+        """Wipe the store."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._store.reset)
+
+    async def close(self) -> None:
+        """Finish what waits, then close the store; `open` opens it again."""
+        if self._running is not None:
+            await self._running
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            try:
+                known = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._add_group, [batch for batch, _ in group]
+                )
+            except BaseException as exc:
+                for _, answer in group:
+                    if not answer.done():
+                        answer.set_exception(exc)
+                if not isinstance(exc, Exception):
+                    raise
+            else:
+                for (_, answer), found in zip(group, known, strict=True):
+                    if not answer.done():
+                        answer.set_result(found)
+
+    def _add_group(self, group: Sequence[Sequence[NewEvent]]) -> list[Mapping[str, Known]]:
+        return self._store.add(group, now_ms=self._clock.now_ms())

@@ -1,0 +1,72 @@
+"""Whether one event may be stored: size, contract, audience. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spec_kitty_sync.receiver.checking import Checked, check_event
+from spec_kitty_sync.receiver.decide import NewEvent, Refused, Verdict
+from spec_kitty_sync.receiver.principals import Principal
+from spec_kitty_sync.receiver.split import Element
+
+Judge = Callable[[Element, Principal], Verdict]
+Check = Callable[[bytes, Mapping[str, Any]], Checked]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What this receiver takes beyond the contract's own rules; `tiers` None takes all."""
+
+    max_event_bytes: int = 262_144
+    tiers: frozenset[int] | None = None
+
+
+def judge(
+    element: Element, principal: Principal, *, rules: Rules, check: Check = check_event
+) -> Verdict:
+    """Return the event to store, or why it is refused; the reason names the field."""
+    if len(element.body) > rules.max_event_bytes:
+        return _oversize(element, rules.max_event_bytes)
+    if element.fields is None:
+        return _mismatch(element, f"events[{element.index}] is not a JSON object")
+    if element.event_id is None:
+        return _mismatch(element, f"events[{element.index}]: event_id is missing or no text")
+    checked = check(element.body, element.fields)
+    if checked.errors:
+        return _mismatch(element, "; ".join(checked.errors))
+    return _audience(element, element.fields, principal, checked.tier, rules)
+
+
+def _audience(
+    element: Element, fields: Mapping[str, Any], principal: Principal, tier: int, rules: Rules
+) -> Verdict:
+    project_uuid = str(fields["project_uuid"]).lower()
+    team = fields.get("team_slug")
+    if rules.tiers is not None and tier not in rules.tiers:
+        error = f"data_tier {tier} is not taken here"
+        return Refused(element.event_id, error, "data_tier")
+    if principal.team and team not in (None, "local", principal.team):
+        error = "team_slug names a team that this token may not write to"
+        return Refused(element.event_id, error, "team_scope")
+    if principal.projects is not None and project_uuid not in principal.projects:
+        error = "project_uuid names a project that this token may not write to"
+        return Refused(element.event_id, error, "team_scope")
+    return NewEvent(
+        scope=principal.scope,
+        event_id=str(fields["event_id"]),
+        event_type=str(fields["event_type"]),
+        project_uuid=project_uuid,
+        body=element.body,
+        settles_at_ms=0,
+    )
+
+
+def _oversize(element: Element, limit_bytes: int) -> Refused:
+    error = f"the event is too large: {len(element.body)} bytes, at most {limit_bytes}"
+    return Refused(element.event_id, error, "oversize", "failed_permanent")
+
+
+def _mismatch(element: Element, error: str) -> Refused:
+    return Refused(element.event_id, error, "schema_mismatch")

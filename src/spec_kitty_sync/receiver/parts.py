@@ -1,0 +1,93 @@
+"""The seams of the receiver: small functions, put together here, replaceable one by one.
+
+The app only calls parts. A fault is a function that takes the healthy `Parts` and returns
+them with one replaced (faults.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp
+
+from spec_kitty_sync.receiver.decide import Known, NewEvent, Result, Verdict, decide, fresh
+from spec_kitty_sync.receiver.inflate import BodyDecoder, body_decoder
+from spec_kitty_sync.receiver.judge import Judge, Rules, judge
+from spec_kitty_sync.receiver.limits import Limits
+from spec_kitty_sync.receiver.principals import Directory, Principal, anyone
+from spec_kitty_sync.receiver.settings import Settings
+from spec_kitty_sync.receiver.split import Element, split_batch
+from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
+from spec_kitty_sync.receiver.store import EventStore
+
+
+class Decide(Protocol):
+    """The signature of `decide.decide`."""
+
+    def __call__(
+        self, verdicts: Sequence[Verdict], known: Mapping[str, Known], *, now_ms: int
+    ) -> list[Result]:
+        """Return one result per verdict."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A JSON answer about to be written; *route* names the endpoint, e.g. `batch`."""
+
+    route: str
+    status: int
+    content: Any
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the app calls.
+
+    `limits` are what is enforced; health advertises the same. `authenticate` takes the
+    Authorization header. `finish` sees every JSON answer last, `wrap` the whole app.
+    """
+
+    limits: Limits
+    authenticate: Callable[[Directory, str | None], Principal]
+    decoder: Callable[[str, int], BodyDecoder]
+    split: Callable[[bytes, Limits], Sequence[Element]]
+    judge: Judge
+    fresh: Callable[[Iterable[Verdict]], list[NewEvent]]
+    decide: Decide
+    store: EventStore
+    finish: Callable[[Reply], Reply]
+    wrap: Callable[[ASGIApp], ASGIApp]
+
+
+def healthy(settings: Settings) -> Parts:
+    """Return the parts of a receiver without faults."""
+    rules = Rules(max_event_bytes=settings.limits.max_event_bytes, tiers=settings.tiers)
+    return Parts(
+        limits=settings.limits,
+        authenticate=_anyone if settings.users is None else Directory.authenticate,
+        decoder=body_decoder,
+        split=split_batch,
+        judge=partial(judge, rules=rules),
+        fresh=fresh,
+        decide=decide,
+        store=SqliteEventStore(settings.database),
+        finish=_unchanged,
+        wrap=_unwrapped,
+    )
+
+
+def _anyone(directory: Directory, authorization: str | None) -> Principal:
+    return anyone(authorization)
+
+
+def _unchanged(reply: Reply) -> Reply:
+    return reply
+
+
+def _unwrapped(app: ASGIApp) -> ASGIApp:
+    return app

@@ -1,0 +1,39 @@
+"""How one receiver is set up; the command line and tests fill it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spec_kitty_sync.receiver.limits import Limits
+from spec_kitty_sync.receiver.principals import Lifetimes, User
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What health says about this deployment; None where unknown."""
+
+    deployment_id: str | None = None
+    environment_name: str | None = "reference"
+    git_sha: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`users` None: no authentication at all.
+
+    `pending_s` makes every stored event `pending` for that long; `protocols` None takes
+    every protocol version; `faults` names what is broken on purpose.
+    """
+
+    database: Path
+    users: tuple[User, ...] | None = None
+    limits: Limits = field(default_factory=Limits)
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    deployment: Deployment = field(default_factory=Deployment)
+    tiers: frozenset[int] | None = None
+    packs: tuple[str, ...] | None = None
+    pending_s: float = 0.0
+    protocols: tuple[str, ...] | None = None
+    test_hooks: bool = False
+    faults: tuple[str, ...] = ()

@@ -1,0 +1,151 @@
+"""The store of one process: SQLite, WAL, synchronous=FULL."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import uuid
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from spec_kitty_sync._sqlite import Store, open_reader, open_store
+from spec_kitty_sync.errors import StoreError
+from spec_kitty_sync.receiver.decide import Known, NewEvent
+from spec_kitty_sync.receiver.store import Identity, StoredEvent
+
+_LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM receiver_events"
+
+_INSERT = """
+INSERT INTO receiver_events
+    (scope, event_id, event_type, project_uuid, settles_at_ms, received_at_ms, body)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (scope, event_id) DO NOTHING
+"""
+
+_KNOWN = """
+SELECT event_id, body, settles_at_ms FROM receiver_events
+WHERE scope = ? AND event_id IN (SELECT value FROM json_each(?)) AND seq <= ?
+"""
+
+_EVENT = """
+SELECT seq, event_id, received_at_ms, body FROM receiver_events
+WHERE scope = ? AND event_id = ?
+"""
+
+_PAGE = """
+SELECT seq, event_id, received_at_ms, body FROM receiver_events
+WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+_PROJECT_PAGE = """
+SELECT seq, event_id, received_at_ms, body FROM receiver_events
+WHERE scope = ? AND project_uuid = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+_READ_IDENTITY = "SELECT server_instance_id, signing_secret FROM receiver_identity"
+
+_NEW_IDENTITY = """
+INSERT INTO receiver_identity (only_row, server_instance_id, signing_secret) VALUES (1, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+
+_FORGET_EVENTS = "DELETE FROM receiver_events"
+_FORGET_IDENTITY = "DELETE FROM receiver_identity"
+
+
+def migration_steps() -> list[str]:
+    """Return the schema scripts in order."""
+    folder = files("spec_kitty_sync.receiver") / "migrations"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+class SqliteEventStore:
+    """An `EventStore` in one database file; `add` is one transaction, one fsync."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._steps = migration_steps()
+        self._store: Store | None = None
+
+    def open(self) -> Identity:
+        self._store = open_store(self._path, self._steps)
+        with self._store.transaction() as conn:
+            return _identity(conn)
+
+    def add(
+        self, batches: Sequence[Sequence[NewEvent]], *, now_ms: int
+    ) -> list[Mapping[str, Known]]:
+        store = self._opened()
+        with store.transaction() as conn:
+            known = [_add_batch(conn, batch, now_ms) for batch in batches]
+        store.checkpoint()
+        return known
+
+    def event(self, scope: str, event_id: str) -> StoredEvent | None:
+        rows = self._read(_EVENT, (scope, event_id))
+        return rows[0] if rows else None
+
+    def page(
+        self, scope: str, *, project_uuid: str | None, after: int, limit: int
+    ) -> list[StoredEvent]:
+        if project_uuid is None:
+            return self._read(_PAGE, (scope, after, limit))
+        return self._read(_PROJECT_PAGE, (scope, project_uuid, after, limit))
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def reset(self) -> Identity:
+        with self._opened().transaction() as conn:
+            conn.execute(_FORGET_EVENTS)
+            conn.execute(_FORGET_IDENTITY)
+            return _identity(conn)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise StoreError(f"{self._path} is not open")
+        return self._store
+
+    def _read(self, query: str, values: tuple[str | int, ...]) -> list[StoredEvent]:
+        reader = open_reader(self._path, self._steps)
+        if reader is None:
+            return []
+        with reader, reader.reading() as conn:
+            return [StoredEvent(*row) for row in conn.execute(query, values)]
+
+
+def _add_batch(
+    conn: sqlite3.Connection, batch: Sequence[NewEvent], now_ms: int
+) -> Mapping[str, Known]:
+    """Insert *batch*; only when something was there already, look up what."""
+    last_seq = conn.execute(_LAST_SEQ).fetchone()[0]
+    inserted = conn.executemany(
+        _INSERT,
+        [
+            (
+                event.scope,
+                event.event_id,
+                event.event_type,
+                event.project_uuid,
+                event.settles_at_ms,
+                now_ms,
+                event.body,
+            )
+            for event in batch
+        ],
+    ).rowcount
+    if not batch or inserted == len(batch):
+        return {}
+    ids = json.dumps([event.event_id for event in batch])
+    rows = conn.execute(_KNOWN, (batch[0].scope, ids, last_seq))
+    return {event_id: Known(body, settles_at_ms) for event_id, body, settles_at_ms in rows}
+
+
+def _identity(conn: sqlite3.Connection) -> Identity:
+    conn.execute(_NEW_IDENTITY, (str(uuid.uuid4()), secrets.token_bytes(32)))
+    return Identity(*conn.execute(_READ_IDENTITY).fetchone())

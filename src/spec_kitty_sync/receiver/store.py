@@ -1,0 +1,68 @@
+"""What the receiver asks of a store; SQLite stands in sqlite_store.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from spec_kitty_sync.receiver.decide import Known, NewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it was received; `seq` grows with every stored event."""
+
+    seq: int
+    event_id: str
+    received_at_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a store keeps about itself: new when the store is new."""
+
+    server_instance_id: str
+    signing_secret: bytes
+
+
+class EventStore(Protocol):
+    """Events of a receiver, ids unique per scope. Every method may be called from any thread,
+    `open`, `add`, `reset` and `close` from one at a time.
+    """
+
+    def open(self) -> Identity:
+        """Open or create the store."""
+        ...
+
+    def add(
+        self, batches: Sequence[Sequence[NewEvent]], *, now_ms: int
+    ) -> list[Mapping[str, Known]]:
+        """Store what is new; durable when it returns, all batches or none.
+
+        Returns, per batch, what was stored before it under ids of that batch. The ids within
+        a batch are distinct; content stored first is never changed.
+
+        Raises:
+            StoreError: nothing was stored.
+        """
+        ...
+
+    def event(self, scope: str, event_id: str) -> StoredEvent | None:
+        """Return one event."""
+        ...
+
+    def page(
+        self, scope: str, *, project_uuid: str | None, after: int, limit: int
+    ) -> list[StoredEvent]:
+        """Return up to *limit* events with a larger `seq` than *after*, in order of `seq`."""
+        ...
+
+    def close(self) -> None:
+        """Close the store; `open` opens it again."""
+        ...
+
+    def reset(self) -> Identity:
+        """Forget everything, the identity included, and return the new identity."""
+        ...
