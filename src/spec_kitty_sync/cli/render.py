@@ -1,0 +1,109 @@
+"""What a person sees: rich tables that fit 80 columns, or one JSON object."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spec_kitty_sync.cli.render_error import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_WIDTH = 80
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that neither interprets markup nor invents colours in a pipe."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDTH
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=width)
+
+
+def table(*headers: str, title: str | None = None) -> Table:
+    """Return an empty table in the house style."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for header in headers:
+        numeric = header.startswith("#")
+        made.add_column(header.lstrip("#"), justify="right" if numeric else "left")
+    return made
+
+
+def plain(value: object) -> Any:
+    """Return *value* as JSON-ready data: dataclasses, enums, paths and times included."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(plain(k)): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return value.value
+    return _scalar(value)
+
+
+def _scalar(value: object) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, (Path, datetime)):
+        return str(value)
+    return value
+
+
+def print_json(value: object) -> None:
+    """Print *value* as the one JSON object of a `--json` run."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+
+
+def size(count: int) -> str:
+    """Return bytes with a unit a person reads."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line, with control characters made visible."""
+    click.echo(visible(text), err=err)
+
+
+@contextmanager
+def progress(*, quiet: bool, label: str = "delivering") -> Iterator[Callable[[int, int], None]]:
+    """Yield a function (done, total) that moves a progress bar on a terminal's stderr."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+
+        def move(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield move
