@@ -1,0 +1,68 @@
+"""The requirements: which rules a receiver is held to, in the words of the contract."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_kitty_sync._files import shared_path
+
+PROFILES = ("first-light", "core", "extended", "hardened", "soak")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One row of the catalogue; `clause` and `sentence` say where the contract demands it."""
+
+    id: str
+    level: str
+    profile: str
+    title: str
+    clause: str
+    sentence: str
+    why: str
+    capability: str = ""
+    first_light: bool = False
+    provisional: bool = False
+    after: tuple[str, ...] = ()
+
+    @property
+    def decides(self) -> bool:
+        """Whether a failure makes the receiver not conformant."""
+        return self.level == "MUST" and not self.provisional
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A released set of requirements, in the order in which they are run."""
+
+    version: str
+    requirements: tuple[Requirement, ...]
+
+    def __getitem__(self, check_id: str) -> Requirement:
+        for requirement in self.requirements:
+            if requirement.id == check_id:
+                return requirement
+        raise KeyError(check_id)
+
+    def selected(self, profile: str) -> tuple[Requirement, ...]:
+        """Return the rows of *profile*: each profile holds the ones before it."""
+        if profile == "first-light":
+            return tuple(row for row in self.requirements if row.first_light)
+        allowed = set(PROFILES[1 : PROFILES.index(profile) + 1])
+        return tuple(row for row in self.requirements if row.profile in allowed)
+
+
+def catalogue_path(version: str = "1.0") -> Path:
+    """Return the file that holds the requirements of contract *version*."""
+    return shared_path("conformance", "requirements", f"{version}.toml")
+
+
+def load_catalogue(path: Path | None = None) -> Catalogue:
+    """Read the catalogue at *path* (default: the packaged one)."""
+    data = tomllib.loads((path or catalogue_path()).read_text(encoding="utf-8"))
+    rows = []
+    for row in data["requirement"]:
+        rows.append(Requirement(**{**row, "after": tuple(row.get("after", ()))}))
+    return Catalogue(data["version"], tuple(rows))

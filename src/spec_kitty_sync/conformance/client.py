@@ -1,0 +1,192 @@
+"""The kit's own HTTP client: sends exactly what it is told, records everything."""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
+
+BATCH_PATH = "/api/v1/events/batch/"
+HEALTH_PATH = "/api/v1/sync/health/"
+_ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class NoConnection(Exception):
+    """No connection could be made, so the receiver cannot be judged; the text says why."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the receiver listens: its origin, the batch path and the health path."""
+
+    scheme: str
+    host: str
+    port: int
+    batch_path: str = BATCH_PATH
+    health_path: str = HEALTH_PATH
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Return the address of *url*; a URL with a path is the batch endpoint itself.
+
+        Raises:
+            ValueError: no http(s) URL with a host, or it carries a user, a query or a fragment.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is not an http:// or https:// URL with a host")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("the URL must not carry a user, a query or a fragment")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        path = BATCH_PATH if parts.path in {"", "/"} else parts.path
+        base = path.removesuffix(BATCH_PATH) if path.endswith(BATCH_PATH) else ""
+        return cls(parts.scheme, parts.hostname, port, path, base + HEALTH_PATH)
+
+    @property
+    def origin(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass
+class Client:
+    """Sends one request at a time over a kept connection; use one client per thread.
+
+    `deadline_s` bounds the connection and each wait for bytes.
+    """
+
+    address: Address
+    deadline_s: float = 10.0
+    _kept: http.client.HTTPConnection | None = field(default=None, repr=False)
+
+    def send(self, request: Request, *, fresh: bool = False, chunked: bool = False) -> Exchange:
+        """Send *request* and return what came back, or why nothing did.
+
+        *fresh* uses a connection of its own. A connection that breaks after it was made is the
+        receiver's doing and comes back in `Exchange.broke`.
+
+        Raises:
+            NoConnection: the connection could not be made at all.
+        """
+        connection = self._connection(fresh)
+        started_ms, started = time.time_ns() // 1_000_000, time.perf_counter()
+        response, broke = None, ""
+        try:
+            _write(connection, request, chunked)
+            response = _read(connection)
+        except TimeoutError:
+            broke = f"no answer within {self.deadline_s:g} s"
+        except (OSError, http.client.HTTPException) as exc:
+            broke = f"connection broke before a complete answer ({_words(exc)})"
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        if fresh or response is None or _closes(response):
+            self._drop(connection)
+        return Exchange(request, response, broke, started_ms, elapsed_ms)
+
+    def connect(self) -> socket.socket:
+        """Return a raw connected socket (TLS done), for requests no HTTP library would send."""
+        connection = self._open()
+        raw: socket.socket = connection.sock
+        return raw
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._kept is not None:
+            self._drop(self._kept)
+
+    def _connection(self, fresh: bool) -> http.client.HTTPConnection:
+        if fresh:
+            return self._open()
+        if self._kept is not None and _is_stale(self._kept):
+            self._drop(self._kept)
+        if self._kept is None:
+            self._kept = self._open()
+        return self._kept
+
+    def _open(self) -> http.client.HTTPConnection:
+        kind = (
+            http.client.HTTPSConnection
+            if self.address.scheme == "https"
+            else http.client.HTTPConnection
+        )
+        connection = kind(self.address.host, self.address.port, timeout=self.deadline_s)
+        try:
+            connection.connect()
+        except ssl.SSLError as exc:
+            raise NoConnection(f"TLS with {self.address.origin} failed: {_words(exc)}") from exc
+        except socket.gaierror as exc:
+            raise NoConnection(f"the name {self.address.host} does not resolve") from exc
+        except OSError as exc:
+            raise NoConnection(
+                f"nothing accepts connections at {self.address.origin} ({_words(exc)})"
+            ) from exc
+        return connection
+
+    def _drop(self, connection: http.client.HTTPConnection) -> None:
+        connection.close()
+        if connection is self._kept:
+            self._kept = None
+
+
+def read_raw(sock: socket.socket, method: str = "POST") -> Response:
+    """Read one HTTP answer from *sock*.
+
+    Raises:
+        OSError, http.client.HTTPException: no complete answer came.
+    """
+    answer = http.client.HTTPResponse(sock, method=method)
+    answer.begin()
+    return _response(answer)
+
+
+def _write(connection: http.client.HTTPConnection, request: Request, chunked: bool) -> None:
+    connection.putrequest(request.method, request.path, skip_accept_encoding=True)
+    for name, value in request.headers:
+        connection.putheader(name, value.encode("utf-8"))
+    if chunked:
+        connection.putheader("Transfer-Encoding", "chunked")
+        pieces = [request.body[at : at + 1000] for at in range(0, len(request.body), 1000)]
+        connection.endheaders(iter(pieces), encode_chunked=True)
+        return
+    if request.header("Content-Length") is None and request.method not in {"GET", "HEAD"}:
+        connection.putheader("Content-Length", str(len(request.body)))
+    try:
+        connection.endheaders(request.body or None)
+    except (BrokenPipeError, ConnectionResetError):
+        # A receiver may answer before it has read everything; its answer is already here.
+        if not _readable(connection, 1.0):
+            raise
+
+
+def _read(connection: http.client.HTTPConnection) -> Response:
+    return _response(connection.getresponse())
+
+
+def _response(answer: http.client.HTTPResponse) -> Response:
+    body = answer.read(_ANSWER_LIMIT_BYTES)
+    return Response(answer.status, tuple(answer.getheaders()), body)
+
+
+def _closes(response: Response) -> bool:
+    return (response.header("Connection") or "").lower() == "close" or response.status >= 400
+
+
+def _is_stale(connection: http.client.HTTPConnection) -> bool:
+    # Between requests nothing may arrive: readable means closed, or bytes that belong to no one.
+    return connection.sock is None or _readable(connection, 0)
+
+
+def _readable(connection: http.client.HTTPConnection, seconds: float) -> bool:
+    if connection.sock is None:
+        return False
+    return bool(select.select([connection.sock], [], [], seconds)[0])
+
+
+def _words(exc: BaseException) -> str:
+    return (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__).strip()

@@ -1,0 +1,104 @@
+"""How a finding reads: requirement, request, answer, meaning, and what to do next."""
+
+from __future__ import annotations
+
+import textwrap
+
+from spec_kitty_sync.conformance.catalogue import Requirement
+from spec_kitty_sync.conformance.consequence import consequence_of
+from spec_kitty_sync.conformance.exchange import Exchange
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+from spec_kitty_sync.conformance.reply import shorten
+
+_WIDTH = 100
+_LABEL = 13
+
+
+def render(requirement: Requirement, result: CheckResult) -> str:
+    """Return the text of a result that did not pass, as the terminal and the reports show it."""
+    lines = [_headline(requirement, result)]
+    lines += _line("requirement", f'{requirement.clause}: "{requirement.sentence}"')
+    step = _step(result)
+    if step is not None:
+        lines += _line(f"step {step + 1} of {len(result.exchanges)}", _summary(result, step))
+        lines += _exchange_lines(result.exchanges[step])
+    if result.finding is None:
+        lines += _line("reason", result.reason)
+    else:
+        lines += _finding_lines(requirement, result, step)
+    lines += _line("explain", f"spec-kitty conformance explain {result.check_id}")
+    return "\n".join(lines)
+
+
+def _headline(requirement: Requirement, result: CheckResult) -> str:
+    left = f"{result.name}  {requirement.level}  {requirement.title}"
+    right = result.outcome.value.upper().replace("_", " ")
+    return f"{left}{' ' * max(2, _WIDTH - len(left) - len(right))}{right}"
+
+
+def _step(result: CheckResult) -> int | None:
+    if not result.exchanges:
+        return None
+    if result.finding and result.finding.step:
+        return result.finding.step - 1
+    return len(result.exchanges) - 1
+
+
+def _summary(result: CheckResult, step: int) -> str:
+    exchange = result.exchanges[step]
+    note = f"  [{exchange.request.note}]" if exchange.request.note else ""
+    return exchange.summary + note
+
+
+def _exchange_lines(exchange: Exchange) -> list[str]:
+    lines = _line("sent", shorten(exchange.request.text, 400) or "(no body)")
+    answer = exchange.response
+    if answer is not None:
+        kind = answer.header("Content-Type") or "no Content-Type"
+        lines += _line("answered", f"{answer.status} {kind}: {shorten(answer.text, 400)}")
+    return lines
+
+
+def _finding_lines(requirement: Requirement, result: CheckResult, step: int | None) -> list[str]:
+    finding = result.finding
+    if finding is None:
+        return []
+    lines = _line("expected", finding.expected) + _line("got", finding.got)
+    lines += _line("means", finding.means or requirement.why)
+    effect = finding.sender
+    if not effect and step is not None:
+        effect = consequence_of(result.exchanges[step])
+    if effect:
+        lines += _line("sender does", effect)
+    lines += _line("ruled out", _ruled_out(result, step))
+    if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
+        lines += _line("replay", replay_hint(result, step))
+    return lines
+
+
+def _ruled_out(result: CheckResult, step: int | None) -> str:
+    known = [f"{check_id} passed" for check_id in result.ruled_out]
+    if step:
+        before = "step 1" if step == 1 else f"steps 1-{step}"
+        known.append(f"{before} of this check answered as expected")
+    return ", ".join(known) or "nothing: this is the first thing asked of the receiver"
+
+
+def replay_hint(result: CheckResult, step: int | None) -> str:
+    """Return the command that sends the same requests again."""
+    stem = capsule_stem(result)
+    return f"spec-kitty conformance replay .sk/{stem}.json --to URL"
+
+
+def capsule_stem(result: CheckResult) -> str:
+    """Return the file name of the result's capsule, without its ending."""
+    name = f"{result.check_id}.{result.case}" if result.case else result.check_id
+    return "".join(char if char.isalnum() or char in "-._" else "_" for char in name)
+
+
+def _line(label: str, text: str) -> list[str]:
+    wrapped = textwrap.wrap(
+        text, _WIDTH - _LABEL - 2, break_long_words=True, break_on_hyphens=False
+    ) or [""]
+    head = f"  {label:<{_LABEL}}{wrapped[0]}"
+    return [head] + [" " * (_LABEL + 2) + rest for rest in wrapped[1:]]

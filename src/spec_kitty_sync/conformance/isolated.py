@@ -1,0 +1,50 @@
+"""The suite in a pytest of its own, out of reach of the host project's configuration."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from spec_kitty_sync._files import shared_path
+
+_PLUGIN = "spec_kitty_sync.conformance.plugin"
+
+
+def run_isolated(
+    url: str,
+    *,
+    token: str | None = None,
+    workers: str | None = None,
+    options: Mapping[str, str | bool | None] | None = None,
+) -> int:
+    """Judge the receiver at *url* in a child process and return pytest's exit code."""
+    command = [sys.executable, "-m", "pytest", "-c", str(shared_path("conformance", "pytest.ini"))]
+    command += ["--noconftest", "-p", _PLUGIN, f"--sk-conformance={url}"]
+    for name, value in (options or {}).items():
+        if value is True:
+            command.append(f"--sk-{name}")
+        elif value:
+            command.append(f"--sk-{name}={value}")
+    if workers:
+        command += ["-p", "xdist.plugin", "-n", workers]
+    return subprocess.run(command, env=_environment(token), check=False).returncode
+
+
+def _environment(token: str | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    kept["PYTHONPATH"] = os.pathsep.join([*_own_path(), *filter(None, [kept.get("PYTHONPATH")])])
+    if token:
+        kept["SK_TOKEN"] = token
+    return kept
+
+
+def _own_path() -> list[str]:
+    # A run from a source folder that is on sys.path only by PYTHONPATH or `-m` still finds itself.
+    spec = importlib.util.find_spec("spec_kitty_sync")
+    locations = list(spec.submodule_search_locations or ()) if spec else []
+    return [str(Path(place).parent) for place in locations]

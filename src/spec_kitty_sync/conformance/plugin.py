@@ -1,0 +1,47 @@
+"""The pytest plugin: options only; everything else is imported when one of them is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+# name, help, whether it is a switch
+OPTIONS = (
+    ("conformance", "judge the receiver at this URL with the packaged suite", False),
+    ("token", "bearer token (visible in the process list: prefer --sk-token-env)", False),
+    ("token-env", "environment variable that holds the token (default SK_TOKEN)", False),
+    ("profile", "first-light, core, extended (default), hardened or soak", False),
+    ("capabilities", "comma-separated capabilities, or a TOML file that lists them", False),
+    ("only", "comma-separated check ids: run these and nothing else", False),
+    ("report", "folder for reports and replay capsules (default .sk)", False),
+    ("seed", "seed of ids and examples, to repeat a run", False),
+    ("deadline", "seconds to wait for one answer (default 10)", False),
+    ("rate", "requests per second at most (default: no limit)", False),
+    ("baseline", "file of known failures, each with reason and expiry", False),
+    ("plan", "show what would be sent, send nothing", True),
+    ("list", "list the checks, send nothing", True),
+    ("allow-production", "run although health says environment_name: production", True),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the `--sk-…` options and their `sk_…` twins for ini files."""
+    group = parser.getgroup("spec-kitty", "Spec Kitty conformance")
+    for name, text, switch in OPTIONS:
+        key = "sk_" + name.replace("-", "_")
+        if switch:
+            group.addoption(f"--sk-{name}", dest=key, action="store_true", help=text)
+        else:
+            group.addoption(f"--sk-{name}", dest=key, default=None, metavar="VALUE", help=text)
+        parser.addini(key, text, default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand over to the kit when a receiver was named."""
+    wanted = ("sk_conformance", "sk_list", "sk_plan")
+    if any(config.getoption(name) for name in wanted) or config.getini("sk_conformance"):
+        from spec_kitty_sync.conformance.session import activate
+
+        activate(config)

@@ -1,0 +1,73 @@
+"""Results as JSON values, and the few lines that sum a run up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spec_kitty_sync.conformance import exchange
+from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome, Verdict
+
+
+def result_to_json(result: CheckResult) -> dict[str, Any]:
+    """Return *result* as JSON values; requests are kept only where something was found."""
+    found = result.finding
+    keep = result.outcome is not Outcome.PASSED
+    return {
+        "id": result.check_id,
+        "case": result.case,
+        "level": result.level,
+        "profile": result.profile,
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "finding": None if found is None else dict(vars(found)),
+        "ruled_out": list(result.ruled_out),
+        "duration_ms": result.duration_ms,
+        "requests": len(result.exchanges) if result.exchanges else result.requests,
+        "exchanges": [exchange.to_json(one) for one in result.exchanges] if keep else [],
+    }
+
+
+def result_from_json(data: Mapping[str, Any]) -> CheckResult:
+    """Return the result that `result_to_json` wrote."""
+    found = data["finding"]
+    return CheckResult(
+        check_id=data["id"],
+        case=data["case"],
+        level=data["level"],
+        profile=data["profile"],
+        outcome=Outcome(data["outcome"]),
+        reason=data["reason"],
+        finding=None if found is None else Finding(**found),
+        exchanges=tuple(exchange.from_json(one) for one in data["exchanges"]),
+        ruled_out=tuple(data["ruled_out"]),
+        duration_ms=data["duration_ms"],
+        requests=data["requests"],
+    )
+
+
+def summary_lines(
+    results: Mapping[tuple[str, str], CheckResult],
+    expected: Sequence[tuple[str, str]],
+    verdict: Verdict,
+    profile: str,
+) -> list[str]:
+    """Return the last lines of a run: counts, what did not run and why, the verdict."""
+    counts = Counter(result.outcome for result in results.values())
+    words = [
+        f"{counts[outcome]} {outcome.value.replace('_', ' ')}"
+        for outcome in Outcome
+        if counts[outcome]
+    ]
+    lines = [f"{len(expected)} cases: {', '.join(words) or 'none ran'}"]
+    reasons = Counter(one.reason for one in results.values() if one.outcome is Outcome.NOT_RUN)
+    lines += [f"not run ({count}): {reason}" for reason, count in reasons.most_common(5)]
+    missing = sum(key not in results for key in expected)
+    if missing:
+        lines.append(
+            f"{missing} selected cases left no result: the host's pytest options or"
+            " hooks kept them from running"
+        )
+    lines.append(f"verdict: {verdict.value} (profile {profile})")
+    return lines

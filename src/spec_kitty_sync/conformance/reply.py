@@ -1,0 +1,178 @@
+"""A receiver's answer, and the questions a check may ask of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from spec_kitty_sync.conformance.exchange import Exchange
+from spec_kitty_sync.conformance.outcome import Finding
+
+STATUSES = frozenset(
+    {
+        "success",
+        "duplicate",
+        "pending",
+        "queued",
+        "rejected",
+        "failed_transient",
+        "failed_permanent",
+    }
+)
+_SHORT = 240
+
+
+class CheckFailed(Exception):
+    """The receiver did not do what the requirement asks."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"expected {finding.expected}; got {finding.got}")
+        self.finding = finding
+
+
+class Reply:
+    """One answer; every `expect_…` raises `CheckFailed` with want and got."""
+
+    def __init__(self, exchange: Exchange, step: int) -> None:
+        self.exchange = exchange
+        self.step = step
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, or nothing when no answer came."""
+        return self.exchange.response.status if self.exchange.response else None
+
+    @property
+    def text(self) -> str:
+        return self.exchange.response.text if self.exchange.response else ""
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON, or nothing when it is not JSON."""
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of header *name*."""
+        return self.exchange.response.header(name) if self.exchange.response else None
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The result objects of a 200; empty when the answer has none."""
+        body = self.json
+        found = body.get("results") if isinstance(body, dict) and self.status == 200 else None
+        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+    def results_of(self, event_id: object) -> list[dict[str, Any]]:
+        """Return the results that carry exactly *event_id*."""
+        return [row for row in self.results if row.get("event_id") == event_id]
+
+    def status_of(self, event_id: object) -> str | None:
+        """Return the status of the one result of *event_id*, if there is exactly one."""
+        found = self.results_of(event_id)
+        status = found[0].get("status") if len(found) == 1 else None
+        return status if isinstance(status, str) else None
+
+    def brief(self, event: dict[str, Any] | None = None) -> str:
+        """What came back, in one line."""
+        if self.exchange.response is None:
+            return self.exchange.broke
+        if event is not None:
+            found = self.results_of(event.get("event_id"))
+            if found:
+                return " and ".join(shorten(json.dumps(row)) for row in found)
+        return f"HTTP {self.status} {shorten(self.text)}"
+
+    def fail(self, expected: str, got: str = "", means: str = "") -> CheckFailed:
+        """Return the failure of this step; *got* defaults to the answer in one line."""
+        return CheckFailed(Finding(expected, got or self.brief(), means, step=self.step))
+
+    def expect_answer(self, means: str = "") -> Reply:
+        """Ask that an HTTP answer came at all."""
+        if self.exchange.response is None:
+            raise self.fail(
+                "an HTTP answer",
+                means=means or "the request took the connection down; a sender sees a time-out",
+            )
+        return self
+
+    def expect_status(self, *allowed: int, means: str = "") -> Reply:
+        """Ask for one of the HTTP statuses *allowed*."""
+        self.expect_answer(means)
+        if self.status not in allowed:
+            raise self.fail(f"HTTP {_either(allowed)}", means=means)
+        return self
+
+    def expect_results(self, means: str = "") -> list[dict[str, Any]]:
+        """Ask for 200 with a list of result objects, and return it."""
+        self.expect_status(200, means=means)
+        body = self.json
+        if not isinstance(body, dict) or not isinstance(body.get("results"), list):
+            raise self.fail('a JSON object with a list "results"', means=means)
+        for index, row in enumerate(body["results"]):
+            if not isinstance(row, dict):
+                raise self.fail(f"results[{index}] is an object", f"{row!r}", means)
+        return self.results
+
+    def expect_outcome(
+        self, event: dict[str, Any], allowed: Collection[str], means: str = ""
+    ) -> dict[str, Any]:
+        """Ask for exactly one result of *event*, its status among *allowed*; return it."""
+        self.expect_results(means)
+        event_id = event["event_id"]
+        found = self.results_of(event_id)
+        if len(found) != 1:
+            raise self.fail(
+                f"one result for event_id {event_id!r}",
+                f"{len(found)} results for it: {self.brief()}",
+                means or "the sender cannot tell what became of the event and sends it again",
+            )
+        if found[0].get("status") not in allowed:
+            raise self.fail(
+                f"status of {event_id} is {_either(sorted(allowed))}",
+                shorten(json.dumps(found[0], ensure_ascii=False)),
+                means,
+            )
+        return found[0]
+
+    def expect_all(
+        self, events: Iterable[dict[str, Any]], allowed: Collection[str], means: str = ""
+    ) -> Reply:
+        """Ask `expect_outcome` of every event."""
+        for event in events:
+            self.expect_outcome(event, allowed, means)
+        return self
+
+    def expect_error(self, *allowed: int, means: str = "") -> dict[str, Any]:
+        """Ask for one of the HTTP statuses and a JSON object with `error`; return it."""
+        self.expect_status(*allowed, means=means)
+        body = self.json
+        if not isinstance(body, dict) or not body.get("error"):
+            raise self.fail(
+                'a JSON object with a non-empty "error"',
+                means="the sender can only show an HTTP status, not a reason",
+            )
+        return body
+
+
+def reason_of(row: dict[str, Any]) -> str:
+    """Return the reason text of a result: `error`, else `error_message`, else nothing."""
+    for key in ("error", "error_message"):
+        value = row.get(key)
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""
+
+
+def shorten(text: str, limit: int = _SHORT) -> str:
+    """Return *text* on one line of at most *limit* characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
+
+
+def _either(values: Collection[object]) -> str:
+    names = [str(value) for value in values]
+    return names[0] if len(names) == 1 else "{" + ", ".join(names) + "}"
