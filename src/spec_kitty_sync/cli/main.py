@@ -10,10 +10,9 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
+from spec_kitty_sync import __version__
 from spec_kitty_sync.cli.render_error import interrupted, report_error
 from spec_kitty_sync.errors import SpecKittyError
-
-_VERSION_PACKAGE = "spec-kitty-sync"
 
 
 class LazyGroup(click.Group):
@@ -75,9 +74,7 @@ class Commands:
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"spec-kitty {version(_VERSION_PACKAGE)}")
+        click.echo(f"spec-kitty {__version__}")
         ctx.exit()
 
 
