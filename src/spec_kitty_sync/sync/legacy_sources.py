@@ -1,0 +1,254 @@
+"""Where older CLIs left events: what is found, in which order, and what is passed over.
+
+Finding looks at names and file types only; nothing is opened (CONTRACT 6, legacy queues).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from spec_kitty_sync._files import Home
+from spec_kitty_sync.errors import SourceError
+
+SIDECARS = ("-wal", "-journal", "-shm")
+_SCOPED_NAME = re.compile(r"queue-([0-9a-f]+)\.db", re.ASCII)
+_JOURNAL_NAME = re.compile(r"journal-.+\.db", re.DOTALL)
+_SIDECAR_NAME = re.compile(r"(.+)-(?:wal|shm|journal)", re.DOTALL)
+
+
+class SourceKind(StrEnum):
+    """Where a source was found; how it is read depends on its tables, not on this."""
+
+    EVENT_JOURNAL = "event_journal"
+    LEGACY_QUEUE = "legacy_queue"
+    SCOPED_QUEUE = "scoped_queue"
+    PROJECT_STORE = "project_store"
+    NAMED = "named"
+
+
+class Problem(NamedTuple):
+    """Why something cannot be used: a stable code, one sentence, and what to do."""
+
+    code: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class LegacySource:
+    """One place that may hold events; `problem` says why it is not even opened."""
+
+    path: Path
+    kind: SourceKind
+    digest: str | None = None
+    problem: Problem | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the path as printable text; bytes that are not UTF-8 are escaped."""
+        return shown_path(self.path)
+
+
+class LegacyRow(NamedTuple):
+    """One row as it stands in a source; `body` is None when the row holds no bytes.
+
+    `row` is SQLite's rowid or the line number. `problem` is set when the row has no event
+    bytes at all, or only a wrapper around none. Times are epoch seconds, as found.
+    """
+
+    row: int
+    column_id: str | None
+    column_type: str | None
+    body: bytes | None
+    problem: str | None
+    queued_at: int | None
+    retry_count: int | None
+    coalesce_key: str | None
+
+
+def shown_path(path: Path) -> str:
+    """Return *path* as text that every terminal, JSON file and database takes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def source_error(path: Path, code: str, reason: str, remedy: str) -> SourceError:
+    """Return the error that says why *path* cannot be read; `facts["reason"]` is *code*."""
+    text = f"{shown_path(path)}: {reason}"
+    return SourceError(text, remedy=remedy, reason=code, detail=reason, path=shown_path(path))
+
+
+def discover(home: Home, extra: Sequence[Path] = ()) -> list[LegacySource]:
+    """Return every legacy source below *home* in import order, then those in *extra*.
+
+    Files with odd names, links, directories and empty files are returned too, with their
+    problem: nothing is passed over in silence. The same file is returned once.
+    """
+    seen: set[tuple[int, int]] = set()
+    found: list[LegacySource] = []
+    for source in (*_in_home(home.root), *_named(extra)):
+        identity = _identity(source.path)
+        if identity is not None and identity in seen:
+            continue
+        if identity is not None:
+            seen.add(identity)
+        found.append(source)
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _in_home(root: Path) -> Iterator[LegacySource]:
+    for folder in ("event_journal", "queues", "projects"):
+        yield from _closed_folder(root / folder)
+    for path in _entries(root / "event_journal"):
+        if _JOURNAL_NAME.fullmatch(path.name):
+            yield _checked(path, SourceKind.EVENT_JOURNAL)
+        else:
+            yield _odd_name(path, SourceKind.EVENT_JOURNAL)
+    if _lstat(root / "queue.db") is not None:
+        yield _checked(root / "queue.db", SourceKind.LEGACY_QUEUE)
+    for path in _entries(root / "queues"):
+        match = _SCOPED_NAME.fullmatch(path.name)
+        if match:
+            yield _checked(path, SourceKind.SCOPED_QUEUE, match[1])
+        else:
+            yield _odd_name(path, SourceKind.SCOPED_QUEUE)
+    for project in _entries(root / "projects"):
+        store = project / "sync" / "sync.db"
+        if _lstat(store) is not None:
+            yield _checked(store, SourceKind.PROJECT_STORE)
+
+
+def _named(paths: Iterable[Path]) -> Iterator[LegacySource]:
+    for given in paths:
+        path = given.expanduser().absolute()
+        if path.is_dir() and not path.is_symlink():
+            yield from _in_folder(path)
+        elif _lstat(path) is None:
+            yield LegacySource(path, SourceKind.NAMED, problem=_VANISHED)
+        else:
+            match = _SCOPED_NAME.fullmatch(path.name)
+            yield _checked(path, SourceKind.NAMED, match[1] if match else None)
+
+
+def _in_folder(folder: Path) -> Iterator[LegacySource]:
+    """Yield the sources of another home, or every database that lies in a plain folder."""
+    inside = list(_in_home(folder))
+    if inside:
+        yield from inside
+        return
+    databases = [path for path in _entries(folder) if path.suffix in (".db", ".sqlite")]
+    if not databases:
+        yield LegacySource(folder, SourceKind.NAMED, problem=_EMPTY_FOLDER)
+    for path in databases:
+        match = _SCOPED_NAME.fullmatch(path.name)
+        yield _checked(path, SourceKind.NAMED, match[1] if match else None)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return the entries of *folder* by name, without the sidecars of databases beside them."""
+    try:
+        names = sorted(os.listdir(folder), key=os.fsencode)
+    except OSError:
+        return []
+    present = set(names)
+    return [
+        folder / name
+        for name in names
+        if not ((match := _SIDECAR_NAME.fullmatch(name)) and match[1] in present)
+    ]
+
+
+def _closed_folder(folder: Path) -> Iterator[LegacySource]:
+    """Yield *folder* itself when it is there but cannot be listed."""
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        problem = Problem(
+            "permission",
+            f"the folder cannot be listed: {exc.strerror}",
+            f"Check {_quoted(folder)} and run the same command again.",
+        )
+        yield LegacySource(folder, SourceKind.NAMED, problem=problem)
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
+def _checked(path: Path, kind: SourceKind, digest: str | None = None) -> LegacySource:
+    return LegacySource(path, kind, digest, _file_problem(path))
+
+
+def _odd_name(path: Path, kind: SourceKind) -> LegacySource:
+    problem = _file_problem(path) or Problem(
+        "odd_name",
+        "its name is not one that a CLI gives to a queue",
+        f"If it holds events, run `spec-kitty sync migrate --from {_quoted(path)}`; "
+        f"else `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`.",
+    )
+    return LegacySource(path, kind, None, problem)
+
+
+def _quoted(path: Path) -> str:
+    text = shown_path(path)
+    return text if re.fullmatch(r"[\w@%+=:,./-]+", text, re.ASCII) else f"'{text}'"
+
+
+def _file_problem(path: Path) -> Problem | None:
+    status = _lstat(path)
+    if status is None:
+        return _VANISHED
+    if stat.S_ISLNK(status.st_mode):
+        return _link_problem(path)
+    if not stat.S_ISREG(status.st_mode):
+        return Problem(
+            "not_a_file",
+            "it is a directory" if stat.S_ISDIR(status.st_mode) else "it is not a regular file",
+            f"Run `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`.",
+        )
+    if status.st_size == 0 and not _has_wal(path):
+        return Problem(
+            "zero_bytes",
+            "the file is empty (0 bytes)",
+            f"Run `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`.",
+        )
+    return None
+
+
+def _link_problem(path: Path) -> Problem:
+    target = Path(os.path.realpath(path))
+    if target.is_file():
+        remedy = f"Run `spec-kitty sync migrate --from {_quoted(target)}`."
+        return Problem("symlink", f"it is a symbolic link to {shown_path(target)}", remedy)
+    remedy = f"Run `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`."
+    return Problem("symlink", "it is a symbolic link that leads nowhere", remedy)
+
+
+def _has_wal(path: Path) -> bool:
+    status = _lstat(path.with_name(path.name + "-wal"))
+    return status is not None and status.st_size > 0
+
+
+_VANISHED = Problem("vanished", "the file is not there", "Check the path; nothing was read.")
+_EMPTY_FOLDER = Problem(
+    "no_database", "the folder holds no database", "Name the file itself with `--from`."
+)
