@@ -166,7 +166,8 @@ def test_processes_append_side_by_side_without_loss(home, tmp_path, make_event):
             200,
             200,
         )
-        assert store.conn.execute("SELECT sum(events) FROM event_journal_count").fetchone() == (200,)
+        counted = store.conn.execute("SELECT sum(events) FROM event_journal_count").fetchone()
+        assert counted == (200,)
 
 
 def test_files_are_private(home):
@@ -261,7 +262,9 @@ def test_any_sequence_of_appends_matches_a_dictionary(plan, tmp_path_factory):
             expected = (
                 Appended.INSERTED
                 if fresh
-                else Appended.SAME if known == event.body else Appended.CONFLICT
+                else Appended.SAME
+                if known == event.body
+                else Appended.CONFLICT
             )
             assert result.outcome is expected
         assert [(r.event_id, r.body) for r in journal.read()] == list(model.items())

@@ -42,9 +42,7 @@ class Stage:
             _TOKEN_ENV: secrets.token_urlsafe(16),
         }
 
-    def run(
-        self, *args: str, stdin: str | None = None, allowed: Sequence[int] = (0,)
-    ) -> None:
+    def run(self, *args: str, stdin: str | None = None, allowed: Sequence[int] = (0,)) -> None:
         """Show one command, run it, and stop the demo if it ends in an unexpected way."""
         click.secho(f"\n$ {shlex.join(['spec-kitty', *args])}", bold=True)
         done = subprocess.run(
