@@ -106,7 +106,7 @@ def play(stage: Stage) -> None:
         stage.run("sync", "now", allowed=(0, 1))
         stage.run("sync", "status")
         _say("Is that receiver any good? Ask the conformance suite.")
-        stage.run("conformance", "receiver", url, "--sk-report-dir", str(stage.reports))
+        stage.run("conformance", "receiver", url, "--report", str(stage.reports))
         _say("Reports")
         kept = Path(tempfile.mkdtemp(prefix="spec-kitty-demo-reports-"))
         shutil.copytree(stage.reports, kept, dirs_exist_ok=True)
