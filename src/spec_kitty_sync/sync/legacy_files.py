@@ -119,14 +119,17 @@ def _lines(source: _Chunks) -> Iterator[LegacyRow]:
     number, pending = 0, b""
     while chunk := source.read():
         *complete, pending = (pending + chunk).split(b"\n")
-        for number, line in enumerate(complete, start=number + 1):
-            if line and not line.isspace():
-                yield _row(number, line.rstrip(b"\r"))
+        yield from _numbered(complete, number)
+        number += len(complete)
         if len(pending) > LIMIT_BYTES:
             number += 1
             yield _too_long(number)
             pending = _skip_line(source)
-    for number, line in enumerate(pending.split(b"\n"), start=number + 1):
+    yield from _numbered(pending.split(b"\n"), number)
+
+
+def _numbered(lines: list[bytes], before: int) -> Iterator[LegacyRow]:
+    for number, line in enumerate(lines, start=before + 1):
         if line and not line.isspace():
             yield _row(number, line.rstrip(b"\r"))
 
