@@ -1,1 +1,1 @@
-"""The event contract of Spec Kitty: models, lanes, payloads, reducers. Pure: no I/O."""
+"""What an event is: the contract's models, registry, reducers and validation. Pure."""

@@ -1,0 +1,349 @@
+"""Judges events against envelope, lanes and payloads; diagnose, emitter and receiver call it.
+
+The happy case runs through compiled validators; findings are built only when a rule is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from spec_kitty_sync import _json
+from spec_kitty_sync.errors import JsonError
+from spec_kitty_sync.events.admission import EVENT_LIMIT_BYTES, known_major
+from spec_kitty_sync.events.envelope import Envelope, dialect_of
+from spec_kitty_sync.events.findings import Finding, Severity, pointer, shorten
+from spec_kitty_sync.events.lanes import LANE_ALIASES, FieldLane
+from spec_kitty_sync.events.registry import FIELD, EventType, Registry, Shape
+
+_FIELD_LANES = frozenset(lane.value for lane in FieldLane)
+_LANE_FIELDS = ("from_lane", "to_lane")
+
+_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "missing",
+        "string_too_short": "empty",
+        "too_short": "empty",
+        "string_pattern_mismatch": "wrong_pattern",
+        "greater_than_equal": "out_of_range",
+        "greater_than": "out_of_range",
+        "less_than_equal": "out_of_range",
+        "literal_error": "not_allowed",
+        "enum": "not_allowed",
+        "reason_missing": "reason_missing",
+        "evidence_missing": "evidence_missing",
+        "schema_version_unsupported": "schema_version_unsupported",
+        "correlation_id_missing": "missing",
+        "project_uuid_missing": "missing",
+    }
+)
+_BELONGS_TO: Mapping[str, str] = MappingProxyType(
+    {
+        "reason_missing": "reason",
+        "evidence_missing": "evidence",
+        "schema_version_unsupported": "schema_version",
+        "correlation_id_missing": "correlation_id",
+        "project_uuid_missing": "project_uuid",
+    }
+)
+
+Validate = Callable[[Any], Any]
+
+
+class Validation(NamedTuple):
+    """The verdict on one event; `valid` means no finding is an error.
+
+    `event_id`, `event_type` and `dialect` are None where the bytes do not tell.
+    """
+
+    event_id: str | None
+    event_type: str | None
+    dialect: str | None
+    findings: tuple[Finding, ...]
+    valid: bool
+
+
+class Validator:
+    """Validates many events by the same rules; compiled once, safe to share between threads.
+
+    `packs` restricts what counts as known (default: all). `strict` demands the canonical dialect,
+    an identity and contract lanes. `wire` demands what must be there before an event is sent.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        packs: frozenset[str] | None = None,
+        strict: bool = False,
+        allow_unknown: bool = False,
+        wire: bool = False,
+    ) -> None:
+        self._registry = registry
+        self._packs = packs
+        self._strict = strict
+        self._wire = wire
+        self._unknown: Severity = "warning" if allow_unknown else "error"
+        has_field = packs is None or FIELD in packs
+        self._field_lane: Severity = "warning" if has_field and not strict else "error"
+        self._aggregates = registry.aggregates(packs)
+        self._types = {
+            each.name: _Compiled(each, packs) for each in registry if self._has(each.pack)
+        }
+
+    def validate(self, body: bytes, *, limit_bytes: int = EVENT_LIMIT_BYTES) -> Validation:
+        """Return the verdict on the event in *body*; never raises for a bad one."""
+        try:
+            event = _json.loads_strict(body)
+        except JsonError as error:
+            return self._unreadable(body, error)
+        verdict = self.validate_parsed(event)
+        if len(body) > limit_bytes:
+            message = f"the event has {len(body)} bytes, the limit is {limit_bytes}"
+            findings = (Finding("too_large", "error", "", message), *verdict.findings)
+            return verdict._replace(findings=findings, valid=False)
+        return verdict
+
+    def validate_parsed(self, event: Any) -> Validation:
+        """Return the verdict on *event*, a value that came from strict JSON."""
+        if type(event) is not dict:
+            message = f"the event is {shorten(event)}, not an object"
+            return Validation(
+                None, None, None, (Finding("not_object", "error", "", message),), False
+            )
+        event_type = event.get("event_type")
+        known = self._types.get(event_type) if type(event_type) is str else None
+        try:
+            _validate_envelope()(event)
+            if known is not None:
+                known.validate(event["payload"])
+            doubtful = known is None or known.doubts(event["payload"])
+        except ValidationError:
+            doubtful = True
+        if doubtful or self._bends(event, known):
+            return self._explain(event, known)
+        return Validation(event["event_id"], event_type, dialect_of(event).value, (), True)
+
+    def _has(self, pack: str) -> bool:
+        return self._packs is None or pack in self._packs
+
+    def _bends(self, event: Mapping[str, Any], known: _Compiled | None) -> bool:
+        """Return True when a rule beyond types may be broken; cheap, may cry wolf."""
+        if known is None or event.get("project_uuid") is None:
+            return True
+        if event["aggregate_type"] not in known.aggregate_types:
+            return True
+        if self._strict and event.get("correlation_id") is None:
+            return True
+        version = event.get("schema_version", "1.0.0")
+        return version != "1.0.0" and not known_major(version)
+
+    def _explain(self, event: dict[str, Any], known: _Compiled | None) -> Validation:
+        findings = tuple(self._findings(event, known))
+        event_id, event_type = event.get("event_id"), event.get("event_type")
+        return Validation(
+            event_id if type(event_id) is str else None,
+            event_type if type(event_type) is str else None,
+            dialect_of(event).value,
+            findings,
+            not any(each.severity == "error" for each in findings),
+        )
+
+    def _findings(self, event: dict[str, Any], known: _Compiled | None) -> Iterator[Finding]:
+        yield from _model_findings(_validate_envelope(), event, ())
+        yield from self._envelope_findings(event, known)
+        payload = event.get("payload")
+        if known is None:
+            yield from self._unknown_type(event.get("event_type"))
+        elif type(payload) is dict:
+            yield from known.findings(payload)
+            if known.has_lanes:
+                yield from self._lane_findings(payload)
+
+    def _envelope_findings(
+        self, event: Mapping[str, Any], known: _Compiled | None
+    ) -> Iterator[Finding]:
+        version = event.get("schema_version")
+        if type(version) is str and not known_major(version) and version.count(".") == 2:
+            message = f"schema_version {shorten(version)}: only majors 1 and 3 are known"
+            path = "/schema_version"
+            yield Finding("schema_version_unsupported", "error", path, message, shorten(version))
+        if event.get("project_uuid") is None:
+            severity: Severity = "error" if self._wire or self._strict else "warning"
+            message = "project_uuid is absent: the event cannot leave the machine"
+            yield Finding("no_identity", severity, "/project_uuid", message)
+        if self._strict and event.get("correlation_id") is None:
+            message = "correlation_id is absent: the canonical form needs it"
+            yield Finding("not_canonical", "error", "/correlation_id", message)
+        aggregate = event.get("aggregate_type")
+        if type(aggregate) is str and aggregate:
+            yield from self._aggregate_findings(aggregate, known)
+
+    def _aggregate_findings(self, aggregate: str, known: _Compiled | None) -> Iterator[Finding]:
+        path, value = "/aggregate_type", shorten(aggregate)
+        if aggregate not in self._aggregates:
+            names = ", ".join(sorted(self._aggregates))
+            message = f"aggregate_type {value} is none of {names}"
+            yield Finding("unknown_aggregate_type", "error", path, message, value)
+        elif known is not None and aggregate not in known.aggregate_types:
+            expected = " or ".join(known.aggregate_types)
+            message = f"aggregate_type {value}: {known.name} belongs to {expected}"
+            yield Finding("unexpected_aggregate_type", "warning", path, message, value)
+
+    def _unknown_type(self, event_type: Any) -> Iterator[Finding]:
+        if type(event_type) is str and event_type:
+            value = shorten(event_type)
+            message = f"event_type {value} is not registered"
+            yield Finding("unknown_event_type", self._unknown, "/event_type", message, value)
+
+    def _lane_findings(self, payload: Mapping[str, Any]) -> Iterator[Finding]:
+        for name in _LANE_FIELDS:
+            lane = payload.get(name)
+            if type(lane) is str and lane in _FIELD_LANES:
+                message = f"{name} {lane!r} is a lane of older CLIs, not of the contract"
+                path = pointer("payload", name)
+                yield Finding("field_lane", self._field_lane, path, message, shorten(lane))
+
+    def _unreadable(self, body: bytes, error: JsonError) -> Validation:
+        path = str(error.facts.get("pointer", ""))
+        finding = Finding(error.facts["reason"], "error", path, error.message)
+        try:
+            event = _json.loads_lenient(body.removeprefix(_json.BOM))
+        except JsonError:
+            event = None
+        if type(event) is not dict:
+            return Validation(None, None, None, (finding,), False)
+        rest = self.validate_parsed(event)
+        return rest._replace(findings=(finding, *rest.findings), valid=False)
+
+
+class _Compiled:
+    """One event type with its validators built."""
+
+    def __init__(self, event_type: EventType, packs: frozenset[str] | None) -> None:
+        self.name = event_type.name
+        self.aggregate_types = event_type.aggregate_types
+        chosen = [s for s in event_type.shapes if packs is None or s.pack in packs]
+        self._shapes = [(shape, _validator_of(shape)) for shape in chosen]
+        self.has_lanes = any(
+            shape.model is not None and "to_lane" in shape.model.model_fields for shape in chosen
+        )
+        self._sole = self._shapes[0][1] if len(self._shapes) == 1 else None
+
+    def validate(self, payload: Any) -> None:
+        """Raise ValidationError when *payload* breaks a rule of its shape's model."""
+        validate = self._sole
+        if validate is None:
+            _, validate = self._choose(payload)
+        if validate is not None:
+            validate(payload)
+
+    def doubts(self, payload: Any) -> bool:
+        """Return True when findings may exist that models do not raise for."""
+        if self.has_lanes:
+            return (
+                payload.get("from_lane") in _FIELD_LANES or payload.get("to_lane") in _FIELD_LANES
+            )
+        return any(shape.check is not None for shape, _ in self._shapes)
+
+    def findings(self, payload: dict[str, Any]) -> Iterator[Finding]:
+        shape, validate = self._choose(payload)
+        if validate is not None:
+            yield from _model_findings(validate, payload, ("payload",))
+        if shape is not None and shape.check is not None:
+            for code, place, message, value in shape.check(payload):
+                path = pointer("payload", *place)
+                yield Finding(code, "error", path, message, shorten(value))
+
+    def _choose(self, payload: Any) -> tuple[Shape | None, Validate | None]:
+        for shape, validate in self._shapes:
+            if shape.takes(payload):
+                return shape, validate
+        return None, None
+
+
+def _validator_of(shape: Shape) -> Validate | None:
+    return None if shape.model is None else shape.model.__pydantic_validator__.validate_python
+
+
+@cache
+def _validate_envelope() -> Validate:
+    return TypeAdapter(Envelope).validator.validate_python
+
+
+def _model_findings(validate: Validate, value: Any, prefix: tuple[str, ...]) -> tuple[Finding, ...]:
+    try:
+        validate(value)
+    except ValidationError as error:
+        return findings_of(error, prefix)
+    return ()
+
+
+def findings_of(error: ValidationError, prefix: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """Return one finding for each place that *error* blames, *prefix* before its path."""
+    by_path: dict[str, Finding] = {}
+    for each in error.errors(include_url=False):
+        finding = _finding_of(dict(each), prefix)
+        by_path.setdefault(finding.path, finding)
+    return tuple(by_path.values())
+
+
+def _finding_of(error: Mapping[str, Any], prefix: tuple[str, ...]) -> Finding:
+    kind, place = error["type"], list(error["loc"])
+    if kind in _BELONGS_TO:
+        place.append(_BELONGS_TO[kind])
+    # A union reports each branch under its name; the field is what the reader looks for.
+    place = [step for step in place if not (isinstance(step, str) and step in _BRANCHES)]
+    code, value = _CODES.get(kind, "wrong_type"), error["input"]
+    path, name = pointer(*prefix, *place), ".".join(map(str, place)) or "event"
+    if code == "missing" or kind in _BELONGS_TO:
+        return Finding(code, "error", path, f"{name}: {_words(code, error)}")
+    if place and place[-1] in _LANE_FIELDS:
+        code = _lane_code(code, value)
+    return Finding(
+        code, "error", path, f"{name} {shorten(value)}: {_words(code, error)}", shorten(value)
+    )
+
+
+_BRANCHES = frozenset({"Lane", "FieldLane", "int", "float", "function-after", "literal", "enum"})
+
+
+def _lane_code(code: str, value: Any) -> str:
+    if type(value) is not str:
+        return "wrong_type"
+    if value in LANE_ALIASES:
+        return "lane_alias"
+    return "unknown_lane" if code == "not_allowed" else code
+
+
+def _words(code: str, error: Mapping[str, Any]) -> str:
+    match code:
+        case "missing":
+            return "required, but absent"
+        case "lane_alias":
+            return "an alias for commands; an event states 'in_progress'"
+        case "unknown_lane":
+            return "no such lane"
+        case "reason_missing":
+            return "a forced move needs a reason"
+        case "evidence_missing":
+            return "a move to done needs evidence"
+    text = str(error["msg"])
+    return text[0].lower() + text[1:]
+
+
+def validate(
+    body: bytes,
+    *,
+    registry: Registry,
+    packs: frozenset[str] | None = None,
+    strict: bool = False,
+    allow_unknown: bool = False,
+) -> Validation:
+    """Return the verdict on one event; for many, keep a `Validator`."""
+    validator = Validator(registry, packs=packs, strict=strict, allow_unknown=allow_unknown)
+    return validator.validate(body)
