@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from spec_kitty_sync import _json
+from spec_kitty_sync._json_walk import INT64_MAX
 from spec_kitty_sync.errors import AdmissionError, JsonError
 from spec_kitty_sync.events.registry import DEFAULT_TIER, EventType, Registry
 
@@ -224,7 +225,7 @@ def _text(value: object) -> str | None:
 
 
 def _clock(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _json.INT64_MAX else None
+    return value if type(value) is int and 0 <= value <= INT64_MAX else None
 
 
 def _at(event: Mapping[str, Any], path: str) -> str | None:
