@@ -91,8 +91,8 @@ def _say(text: str) -> None:
 
 def play(stage: Stage) -> None:
     """Walk from an old queue to a delivered journal and a proven receiver."""
-    source = shared_path("fixtures", "queues", "demo")
-    shutil.copytree(source, stage.home, dirs_exist_ok=True)
+    source = shared_path("fixtures", "queues", "natural-2.1.3", "queues")
+    shutil.copytree(source, stage.home / "queues")
     with _receiver(stage) as url:
         _say("An older spec-kitty left events in two queue databases. What is in them?")
         stage.run("diagnose", allowed=(0, 1))

@@ -10,11 +10,12 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
-from spec_kitty_sync.delivery.targets import canonical_url, origin
-from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, UsageError
+from spec_kitty_sync.delivery.urls import canonical_url
+from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, TargetUrlError, UsageError
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 
 _NO_TEAM = "no-team"
@@ -118,8 +119,8 @@ def _canonical(url: str | None, source: str) -> str | None:
         return None
     try:
         return canonical_url(url)
-    except UsageError as exc:
-        raise UsageError(f"{source}: {exc.message}", remedy=exc.remedy) from exc
+    except TargetUrlError as exc:
+        raise TargetUrlError(f"{source}: {exc.message}", remedy=exc.remedy) from exc
 
 
 def credentials_for(url: str, home: Home) -> Credentials | None:
@@ -128,10 +129,15 @@ def credentials_for(url: str, home: Home) -> Credentials | None:
     if credentials is None:
         return None
     try:
-        same = origin(canonical_url(credentials.server_url)) == origin(url)
-    except UsageError:
+        issuer = canonical_url(credentials.server_url)
+    except TargetUrlError:
         return None
-    return credentials if same else None
+    return credentials if _origin(issuer) == _origin(url) else None
+
+
+def _origin(canonical: str) -> tuple[str, str]:
+    parts = urlsplit(canonical)
+    return parts.scheme, parts.netloc
 
 
 def build_queue_scope(server_url: str, username: str, team_slug: str | None) -> str:
