@@ -10,16 +10,17 @@ from spec_kitty_sync._json import dumps
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import InvalidEventError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.events import SCHEMA_VERSION, Event
 from spec_kitty_sync.events.admission import admit
-from spec_kitty_sync.events.registry import Registry
-from spec_kitty_sync.events.validation import validate
+from spec_kitty_sync.events.models import Event
+from spec_kitty_sync.events.registry import DEFAULT_TIER, EventType, Registry
+from spec_kitty_sync.events.validation import Validator
 from spec_kitty_sync.identity import clock as lamport
 from spec_kitty_sync.identity.node import generate_node_id
 from spec_kitty_sync.identity.project import ProjectIdentity
 from spec_kitty_sync.sync.config import Settings
 
 _LOCAL_TEAM = "local"
+_SCHEMA_VERSION = "1.0.0"
 
 
 class EventEmitter:
@@ -40,6 +41,7 @@ class EventEmitter:
         self._store = store
         self._journal = queue
         self._registry = registry
+        self._validator = Validator(registry)
         self._settings = settings
         self._identity = identity
         self._clock = clock
@@ -63,7 +65,7 @@ class EventEmitter:
             InvalidEventError: it breaks a rule of the contract; nothing was stored.
             StoreError: it could not be stored.
         """
-        kind = self._registry.get(event_type)
+        kind = self._registry.find(event_type)
         with self._store.transaction() as conn:
             envelope = {
                 "event_id": self._new_id(),
@@ -79,8 +81,8 @@ class EventEmitter:
                 "project_uuid": _text(self._identity.project_uuid),
                 "project_slug": self._identity.project_slug,
                 "team_slug": self._team,
-                "schema_version": SCHEMA_VERSION,
-                "data_tier": self._tier(data_tier, event_type),
+                "schema_version": _SCHEMA_VERSION,
+                "data_tier": data_tier if data_tier is not None else _default_tier(kind),
             }
             body = dumps(envelope)
             self._refuse_invalid(body)
@@ -90,14 +92,8 @@ class EventEmitter:
     def _correlation_id(self) -> str:
         return self._settings.env("SPEC_KITTY_CORRELATION_ID") or self._new_id()
 
-    def _tier(self, stated: int | None, event_type: str) -> int:
-        if stated is not None:
-            return stated
-        kind = self._registry.get(event_type)
-        return kind.tier if kind else 1
-
     def _refuse_invalid(self, body: bytes) -> None:
-        verdict = validate(body, registry=self._registry)
+        verdict = self._validator.validate(body)
         # A missing project identity holds the event, it does not refuse it.
         errors = [
             f
@@ -111,6 +107,10 @@ class EventEmitter:
                 f"{verdict.event_type} was not emitted: {first.path}: {first.message}",
                 findings=[{"code": f.code, "path": f.path, "message": f.message} for f in errors],
             )
+
+
+def _default_tier(kind: EventType | None) -> int:
+    return kind.tier if kind else DEFAULT_TIER
 
 
 def _text(value: object | None) -> str | None:
