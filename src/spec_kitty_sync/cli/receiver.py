@@ -113,7 +113,7 @@ def _settings(options: dict[str, Any], stack: ExitStack) -> Settings:
             options["deployment_id"], options["environment"] or None, options["git_sha"]
         ),
         tiers=_tiers(options["tiers"]),
-        packs=tuple(options["packs"].split(",")) if options["packs"] else None,
+        packs=frozenset(options["packs"].split(",")) if options["packs"] else None,
         pending_s=options["pending"],
         protocols=options["protocol"] or None,
         test_hooks=options["test_hooks"],

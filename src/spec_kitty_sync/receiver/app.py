@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -9,19 +10,24 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.batch import BatchEndpoint
 from spec_kitty_sync.receiver.health import health
+from spec_kitty_sync.receiver.hooks import TestHooks
 from spec_kitty_sync.receiver.intake import discard_body
+from spec_kitty_sync.receiver.live import LiveEndpoint
 from spec_kitty_sync.receiver.parts import Parts, Reply, healthy
+from spec_kitty_sync.receiver.reading import EventPages
 from spec_kitty_sync.receiver.refusal import Refusal
 from spec_kitty_sync.receiver.service import Receiver
 from spec_kitty_sync.receiver.settings import Settings
+from spec_kitty_sync.receiver.tokens import TokenEndpoints
 
+_LOG = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,14 +46,8 @@ def build_app(
         finally:
             await receiver.stop()
 
-    async def health_page(request: Request) -> Response:
-        return receiver.reply(Reply("health", 200, health(receiver), {}))
-
     app = Starlette(
-        routes=[
-            _route(receiver, "batch", "/api/v1/events/batch/", BatchEndpoint(receiver), "POST"),
-            _route(receiver, "health", "/api/v1/sync/health/", health_page, "GET"),
-        ],
+        routes=_routes(receiver),
         lifespan=lifespan,
         exception_handlers={
             HTTPException: _http_exception(receiver),
@@ -58,21 +58,55 @@ def build_app(
     return parts.wrap(app)
 
 
-def _route(receiver: Receiver, name: str, path: str, handler: Handler, method: str) -> Route:
+def _routes(receiver: Receiver) -> list[BaseRoute]:
+    pages, tokens = EventPages(receiver), TokenEndpoints(receiver)
+
+    async def health_page(request: Request) -> Response:
+        return receiver.reply(Reply("health", 200, health(receiver), {}))
+
+    def route(name: str, path: str, handler: Handler, method: str = "GET") -> BaseRoute:
+        return _route(receiver, name, path, handler, method)
+
+    routes = [
+        route("batch", "/api/v1/events/batch/", BatchEndpoint(receiver), "POST"),
+        route("health", "/api/v1/sync/health/", health_page),
+        route("events", "/api/v1/events/", pages.page),
+        route("event", "/api/v1/events/{event_id}/", pages.one),
+        route("token", "/api/v1/token/", tokens.login, "POST"),
+        route("refresh", "/api/v1/token/refresh/", tokens.refresh, "POST"),
+        route("ws-token", "/api/v1/ws-token", tokens.live, "POST"),
+        WebSocketRoute("/api/v1/ws/", LiveEndpoint(receiver)),
+    ]
+    if receiver.settings.test_hooks:
+        hooks = TestHooks(receiver)
+        routes.append(route("restart", "/api/v1/testing/restart/", hooks.restart, "POST"))
+        routes.append(route("reset", "/api/v1/testing/reset/", hooks.reset, "POST"))
+    return routes
+
+
+def _route(receiver: Receiver, name: str, path: str, handler: Handler, method: str) -> BaseRoute:
     """Return the route whose refusals are answered after the body has been read away."""
+    allowed = ("GET", "HEAD") if method == "GET" else (method,)
 
     async def endpoint(request: Request) -> Response:
         try:
+            if request.method not in allowed:
+                raise Refusal(
+                    405, "the method is not allowed here", headers={"Allow": ", ".join(allowed)}
+                )
             return await handler(request)
         except Refusal as refusal:
             return await _refuse(receiver, name, request, refusal)
-        except StoreError:
+        except StoreError as exc:
+            _LOG.error("the store is unavailable: %s", exc)
             unavailable = Refusal(503, "the store is unavailable", headers={"Retry-After": "5"})
             return await _refuse(receiver, name, request, unavailable)
         except ClientDisconnect:
             return Response(status_code=400)
 
-    return Route(path, endpoint, methods=[method], name=name)
+    route = Route(path, endpoint, name=name)
+    route.methods = None  # a wrong method must not fall through to a later, looser path
+    return route
 
 
 async def _refuse(receiver: Receiver, name: str, request: Request, refusal: Refusal) -> Response:
@@ -88,7 +122,7 @@ def _http_exception(receiver: Receiver) -> Callable[[Request, Exception], Awaita
     async def answer(request: Request, exc: Exception) -> Response:
         status = exc.status_code if isinstance(exc, HTTPException) else 500
         headers = exc.headers if isinstance(exc, HTTPException) else None
-        error = {404: "no such page", 405: "the method is not allowed here"}.get(status, "refused")
+        error = "no such page" if status == 404 else "refused"
         return await _refuse(receiver, "http", request, Refusal(status, error, headers=headers))
 
     return answer

@@ -8,14 +8,18 @@ import json
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_LINGER_S = 1.0
+
 
 class PatientProtocol(H11Protocol):
     """Closes a connection whose request headers are not complete in `header_s` seconds."""
 
     header_s: float = 10.0
     _header_timer: asyncio.TimerHandle | None = None
+    _ended = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
         self._start_timer()
 
@@ -24,6 +28,8 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
         if self._waits_for_headers():
             self._start_timer()
         super().data_received(data)
@@ -60,7 +66,10 @@ class PatientProtocol(H11Protocol):
             response = h11.Response(status_code=status, headers=headers)
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        # Closing with unread input would reset the connection and lose the answer.
+        self._ended = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)
 
 
 def patient_protocol(header_s: float) -> type[PatientProtocol]:

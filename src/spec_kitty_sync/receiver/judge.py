@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spec_kitty_sync.receiver.checking import Checked, check_event
+from spec_kitty_sync.events.registry import DEFAULT_TIER, Registry
+from spec_kitty_sync.events.validation import Validator
 from spec_kitty_sync.receiver.decide import NewEvent, Refused, Verdict
 from spec_kitty_sync.receiver.principals import Principal
 from spec_kitty_sync.receiver.split import Element
 
 Judge = Callable[[Element, Principal], Verdict]
-Check = Callable[[bytes, Mapping[str, Any]], Checked]
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What this receiver takes beyond the contract's own rules; `tiers` None takes all."""
+    """The contract as compiled validators, and what this receiver adds; `tiers` None takes all."""
 
-    max_event_bytes: int = 262_144
+    registry: Registry
+    validator: Validator
+    max_event_bytes: int
     tiers: frozenset[int] | None = None
 
 
-def judge(
-    element: Element, principal: Principal, *, rules: Rules, check: Check = check_event
-) -> Verdict:
+def judge(element: Element, principal: Principal, *, rules: Rules) -> Verdict:
     """Return the event to store, or why it is refused; the reason names the field."""
     if len(element.body) > rules.max_event_bytes:
         return _oversize(element, rules.max_event_bytes)
@@ -33,18 +33,19 @@ def judge(
         return _mismatch(element, f"events[{element.index}] is not a JSON object")
     if element.event_id is None:
         return _mismatch(element, f"events[{element.index}]: event_id is missing or no text")
-    checked = check(element.body, element.fields)
-    if checked.errors:
-        return _mismatch(element, "; ".join(checked.errors))
-    return _audience(element, element.fields, principal, checked.tier, rules)
+    checked = rules.validator.validate(element.body, limit_bytes=rules.max_event_bytes)
+    if not checked.valid:
+        errors = [each.message for each in checked.findings if each.severity == "error"]
+        return _mismatch(element, "; ".join(errors))
+    return _audience(element, element.fields, principal, rules)
 
 
 def _audience(
-    element: Element, fields: Mapping[str, Any], principal: Principal, tier: int, rules: Rules
+    element: Element, fields: Mapping[str, Any], principal: Principal, rules: Rules
 ) -> Verdict:
     project_uuid = str(fields["project_uuid"]).lower()
     team = fields.get("team_slug")
-    if rules.tiers is not None and tier not in rules.tiers:
+    if rules.tiers is not None and (tier := _tier(fields, rules.registry)) not in rules.tiers:
         error = f"data_tier {tier} is not taken here"
         return Refused(element.event_id, error, "data_tier")
     if principal.team and team not in (None, "local", principal.team):
@@ -61,6 +62,15 @@ def _audience(
         body=element.body,
         settles_at_ms=0,
     )
+
+
+def _tier(fields: Mapping[str, Any], registry: Registry) -> int:
+    """Return the stated data tier, else the one of the event's type."""
+    stated = fields.get("data_tier")
+    if stated is not None:
+        return int(stated)
+    known = registry.find(fields["event_type"])
+    return known.tier if known else DEFAULT_TIER
 
 
 def _oversize(element: Element, limit_bytes: int) -> Refused:

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp
 
+from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync.events.registry import default_registry
+from spec_kitty_sync.events.validation import Validator
 from spec_kitty_sync.receiver.decide import Known, NewEvent, Result, Verdict, decide, fresh
 from spec_kitty_sync.receiver.inflate import BodyDecoder, body_decoder
 from spec_kitty_sync.receiver.judge import Judge, Rules, judge
@@ -65,20 +68,35 @@ class Parts:
 
 
 def healthy(settings: Settings) -> Parts:
-    """Return the parts of a receiver without faults."""
-    rules = Rules(max_event_bytes=settings.limits.max_event_bytes, tiers=settings.tiers)
+    """Return the parts of a receiver without faults.
+
+    Raises:
+        UsageError: `settings.packs` names a pack that nobody registered.
+    """
     return Parts(
         limits=settings.limits,
         authenticate=_anyone if settings.users is None else Directory.authenticate,
         decoder=body_decoder,
         split=split_batch,
-        judge=partial(judge, rules=rules),
+        judge=partial(judge, rules=_rules(settings)),
         fresh=fresh,
         decide=decide,
         store=SqliteEventStore(settings.database),
         finish=_unchanged,
         wrap=_unwrapped,
     )
+
+
+def _rules(settings: Settings) -> Rules:
+    registry = default_registry()
+    unknown = (settings.packs or frozenset()) - registry.packs()
+    if unknown:
+        raise UsageError(
+            f"there is no pack {', '.join(sorted(unknown))}",
+            remedy=f"Choose from: {', '.join(sorted(registry.packs()))}.",
+        )
+    validator = Validator(registry, packs=settings.packs, wire=True)
+    return Rules(registry, validator, settings.limits.max_event_bytes, settings.tiers)
 
 
 def _anyone(directory: Directory, authorization: str | None) -> Principal:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync.receiver.committer import Committer
 from spec_kitty_sync.receiver.decide import NewEvent, Result, Verdict
+from spec_kitty_sync.receiver.news import News, Subscription
 from spec_kitty_sync.receiver.parts import Parts, Reply
 from spec_kitty_sync.receiver.principals import Directory, Principal
 from spec_kitty_sync.receiver.refusal import Refusal
@@ -31,6 +32,7 @@ class Receiver:
         self._committer = Committer(parts.store, clock)
         # One thread: judging is pure Python, more threads would only wait for each other.
         self._judging = ThreadPoolExecutor(1, thread_name_prefix="receiver-judge")
+        self.news = News()
         self._use(Identity("", b""))
 
     async def start(self) -> None:
@@ -65,9 +67,17 @@ class Receiver:
         verdicts = await loop.run_in_executor(self._judging, self._judge, principal, body)
         return await self.settle(verdicts)
 
-    async def settle(self, verdicts: Sequence[Verdict]) -> list[Result]:
-        """Store what is new among *verdicts* and return one result for each."""
-        known = await self._committer.add(self.parts.fresh(verdicts))
+    async def settle(
+        self, verdicts: Sequence[Verdict], *, sender: Subscription | None = None
+    ) -> list[Result]:
+        """Store what is new among *verdicts*, tell listeners, return one result for each.
+
+        Raises:
+            StoreError: nothing was stored.
+        """
+        events = self.parts.fresh(verdicts)
+        known = await self._committer.add(events)
+        self.news.publish((event for event in events if event.event_id not in known), sender)
         return self.parts.decide(verdicts, known, now_ms=self.clock.now_ms())
 
     def judge(self, principal: Principal, element: Element) -> Verdict:

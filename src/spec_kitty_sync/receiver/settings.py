@@ -32,7 +32,7 @@ class Settings:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     deployment: Deployment = field(default_factory=Deployment)
     tiers: frozenset[int] | None = None
-    packs: tuple[str, ...] | None = None
+    packs: frozenset[str] | None = None
     pending_s: float = 0.0
     protocols: tuple[str, ...] | None = None
     test_hooks: bool = False

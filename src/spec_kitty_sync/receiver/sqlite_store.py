@@ -44,6 +44,13 @@ SELECT seq, event_id, received_at_ms, body FROM receiver_events
 WHERE scope = ? AND project_uuid = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
+_NEWEST_CLOCK = """
+SELECT coalesce(max(clock), 0) FROM (
+    SELECT CAST(body AS TEXT) ->> '$.lamport_clock' AS clock FROM receiver_events
+    WHERE scope = ? ORDER BY seq DESC LIMIT 100
+)
+"""
+
 _READ_IDENTITY = "SELECT server_instance_id, signing_secret FROM receiver_identity"
 
 _NEW_IDENTITY = """
@@ -94,6 +101,13 @@ class SqliteEventStore:
         if project_uuid is None:
             return self._read(_PAGE, (scope, after, limit))
         return self._read(_PROJECT_PAGE, (scope, project_uuid, after, limit))
+
+    def newest_clock(self, scope: str) -> int:
+        reader = open_reader(self._path, self._steps)
+        if reader is None:
+            return 0
+        with reader, reader.reading() as conn:
+            return int(conn.execute(_NEWEST_CLOCK, (scope,)).fetchone()[0])
 
     def close(self) -> None:
         if self._store is not None:

@@ -59,6 +59,10 @@ class EventStore(Protocol):
         """Return up to *limit* events with a larger `seq` than *after*, in order of `seq`."""
         ...
 
+    def newest_clock(self, scope: str) -> int:
+        """Return the highest lamport clock among the newest events; 0 without events."""
+        ...
+
     def close(self) -> None:
         """Close the store; `open` opens it again."""
         ...

@@ -1,0 +1,112 @@
+"""A real receiver on a real port, and events that it takes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+PROJECT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def ulid(number: int) -> str:
+    """Return the ULID with the value *number*."""
+    digits = ""
+    for _ in range(26):
+        digits = _ALPHABET[number % 32] + digits
+        number //= 32
+    return digits
+
+
+def event(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """Return a valid event with the id `ulid(number)`; a change to `...` drops the field."""
+    fields: dict[str, Any] = {
+        "event_id": ulid(number),
+        "event_type": "WPCreated",
+        "aggregate_id": "WP01",
+        "aggregate_type": "WorkPackage",
+        "payload": {
+            "wp_id": "WP01",
+            "title": "Lay the foundation",
+            "dependencies": [],
+            "feature_slug": "001-sync",
+        },
+        "timestamp": "2026-02-01T10:00:00+00:00",
+        "node_id": "0123456789ab",
+        "lamport_clock": number,
+        "causation_id": None,
+        "correlation_id": ulid(99),
+        "project_uuid": PROJECT,
+        "schema_version": "1.0.0",
+    }
+    fields.update(changes)
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+@dataclass
+class Server:
+    """A running `spec-kitty receiver serve`."""
+
+    url: str
+    process: subprocess.Popen[str]
+    client: httpx.Client
+
+    def post(self, events: Sequence[Any], **kwargs: Any) -> httpx.Response:
+        """Post *events* as one plain batch."""
+        body = json.dumps({"events": list(events)}).encode()
+        return self.post_bytes(body, **kwargs)
+
+    def post_bytes(self, body: bytes, **headers: str) -> httpx.Response:
+        """Post *body* as it is."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.post(
+            "/api/v1/events/batch/",
+            content=body,
+            headers={"Content-Type": "application/json", **named},
+        )
+
+    def statuses(self, events: Sequence[Any]) -> list[str]:
+        """Return the status of each of *events*, posted as one batch."""
+        answer = self.post(events)
+        assert answer.status_code == 200, answer.text
+        return [result["status"] for result in answer.json()["results"]]
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.terminate()
+        return self.process.wait(10)
+
+
+def start_server(
+    *options: str, env: dict[str, str] | None = None, limit_file_bytes: int | None = None
+) -> Server:
+    """Start a receiver with *options* on a free port; no file of it may grow over the limit."""
+
+    def limit() -> None:
+        if limit_file_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spec_kitty_sync", "receiver", "serve", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        preexec_fn=limit,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("listening on http://127.0.0.1:"):
+        process.kill()
+        raise AssertionError(f"{line!r} {process.communicate()}")
+    url = line.removeprefix("listening on ").strip()
+    return Server(url, process, httpx.Client(base_url=url, trust_env=False, timeout=30))
