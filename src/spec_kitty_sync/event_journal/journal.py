@@ -66,7 +66,8 @@ SELECT seq FROM event_journal
 WHERE coalesce_identity = ? AND superseded_by IS NULL AND body IS NOT NULL AND seq < ?
 """
 _SUPERSEDE = """
-UPDATE event_journal SET superseded_by = ? WHERE seq IN (SELECT value FROM json_each(?))
+UPDATE event_journal SET superseded_by = ?
+WHERE seq IN (SELECT value FROM json_each(?)) AND superseded_by IS NULL AND body IS NOT NULL
 """
 _COLUMNS = """
 seq, event_id, event_type, body, body_sha256, body_bytes, appended_at_ms, occurred_at, tier, team,
@@ -118,10 +119,14 @@ class SqliteJournal:
             )
         return AppendReceipt(result.seq, result.event_id, result.outcome is Appended.INSERTED)
 
-    def append_many(self, events: Iterable[Admitted]) -> tuple[AppendResult, ...]:
+    def append_many(
+        self, events: Iterable[Admitted], *, coalesce: bool = True
+    ) -> tuple[AppendResult, ...]:
         """Store all *events* in one transaction; one result each, in the given order.
 
         An id that is stored with other content is reported as CONFLICT and changes nothing.
+        Without *coalesce* older events of the same identity stay selected: imported ones come
+        in no particular order.
         """
         results: list[AppendResult] = []
         source = iter(events)
@@ -130,7 +135,8 @@ class SqliteJournal:
             while chunk := list(islice(source, _CHUNK)):
                 results.extend(self._insert(conn, chunk))
             conn.execute(_COUNT_NEW, (before,))
-            self._coalesce(conn, results)
+            if coalesce:
+                self._coalesce(conn, results)
         return tuple(results)
 
     def _insert(self, conn: sqlite3.Connection, chunk: list[Admitted]) -> list[AppendResult]:
@@ -159,11 +165,20 @@ class SqliteJournal:
         ).fetchall()
         for seq, identity in new:
             older = [row[0] for row in conn.execute(_COALESCIBLE, (identity, seq))]
-            free = sorted(self._delivery.untouched(older)) if older else []
-            if free:
-                self.shift_counts(conn, free, -1)
-                conn.execute(_SUPERSEDE, (seq, json.dumps(free)))
-                self.shift_counts(conn, free, +1)
+            if older:
+                self.supersede(older, by=seq)
+
+    def supersede(self, older: Sequence[int], *, by: int) -> int:
+        """Mark those of *older* that nobody was told of as replaced by row *by*; return how many.
+
+        A row that is superseded already stays as it is.
+        """
+        with self._store.transaction() as conn:
+            free = sorted(self._delivery.untouched(older))
+            self.shift_counts(conn, free, -1)
+            changed = conn.execute(_SUPERSEDE, (by, json.dumps(free))).rowcount
+            self.shift_counts(conn, free, +1)
+        return changed
 
     def shift_counts(self, conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None:
         """Take the rows *seqs* out of the counts (-1) or put them in (+1)."""

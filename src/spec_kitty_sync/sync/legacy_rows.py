@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock
@@ -184,7 +185,14 @@ class _Columns:
         position = self._index.get(name)
         if position is None:
             return lambda row: None
-        return lambda row: row[position]
+        return itemgetter(position)
+
+    def identity(self, name: str) -> Callable[[tuple[object, ...]], str | None]:
+        """Return a getter of an id column: None only where the table has no such column."""
+        position = self._index.get(name)
+        if position is None:
+            return lambda row: None
+        return lambda row: _identity(row[position])
 
 
 def _scan(
@@ -199,7 +207,7 @@ def _scan(
 def _queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     cursor, has_rowid = _scan(conn, "queue", _QUEUE_ROWS, _QUEUE_KEYED)
     columns = _Columns(cursor)
-    event_id, event_type = columns.getter("event_id"), columns.getter("event_type")
+    event_id, event_type = columns.identity("event_id"), columns.getter("event_type")
     data, retries = columns.getter("data"), columns.getter("retry_count")
     queued, created = columns.getter("timestamp"), columns.getter("created_at")
     coalesce = columns.getter("coalesce_key")
@@ -207,7 +215,7 @@ def _queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
         body = data(row)
         yield LegacyRow(
             row=row[0] if has_rowid else ordinal,
-            column_id=_text(event_id(row)),
+            column_id=event_id(row),
             column_type=_text(event_type(row)),
             body=body if isinstance(body, bytes) else None,
             problem=None if isinstance(body, bytes) else _no_bytes(body),
@@ -221,14 +229,14 @@ def _journal_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     """Rows of the journal that 3.2.4 and 3.2.5 kept; its payload is the whole envelope."""
     cursor, has_rowid = _scan(conn, "event_journal", _JOURNAL_ROWS, _JOURNAL_KEYED)
     columns = _Columns(cursor)
-    event_id, event_type = columns.getter("event_id"), columns.getter("event_type")
+    event_id, event_type = columns.identity("event_id"), columns.getter("event_type")
     payload, created = columns.getter("payload"), columns.getter("created_at")
     coalesce = columns.getter("coalesce_key")
     for ordinal, row in enumerate(cursor, start=1):
         body = payload(row)
         yield LegacyRow(
             row=row[0] if has_rowid else ordinal,
-            column_id=_text(event_id(row)),
+            column_id=event_id(row),
             column_type=_text(event_type(row)),
             body=body if isinstance(body, bytes) else None,
             problem=None if isinstance(body, bytes) else _no_bytes(body),
@@ -242,14 +250,14 @@ def _project_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     """Rows of the store that 3.2.6 and later keep per project; see `_unwrap`."""
     cursor, has_rowid = _scan(conn, "journal_entries", _PROJECT_ROWS, _PROJECT_KEYED)
     columns = _Columns(cursor)
-    entry_id, document = columns.getter("entry_id"), columns.getter("payload_json")
+    entry_id, document = columns.identity("entry_id"), columns.getter("payload_json")
     created = columns.getter("created_at")
     for ordinal, row in enumerate(cursor, start=1):
         raw = document(row)
         body, problem, coalesce = _unwrap(raw)
         yield LegacyRow(
             row=row[0] if has_rowid else ordinal,
-            column_id=_text(entry_id(row)),
+            column_id=entry_id(row),
             column_type=None,
             body=body,
             problem=problem,
@@ -289,6 +297,13 @@ def _text(value: object) -> str | None:
         except UnicodeDecodeError:
             return None
     return None
+
+
+def _identity(value: object) -> str:
+    """Return an id column's value as text: NULL is empty, broken UTF-8 is escaped."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return "" if value is None else str(value)
 
 
 def _no_bytes(value: object) -> str:

@@ -13,6 +13,7 @@ _STEPS = (
     ("spec_kitty_sync.event_journal", "0001_journal.sql"),
     ("spec_kitty_sync.identity", "0001_clock.sql"),
     ("spec_kitty_sync.delivery", "0001_delivery.sql"),
+    ("spec_kitty_sync.sync", "0001_migration.sql"),
 )
 
 

@@ -1,0 +1,303 @@
+"""Bringing the events of older CLIs into the journal, source by source (CONTRACT 6).
+
+Each source is one transaction with its provenance, conflicts and quarantine: killed anywhere
+and run again, the result is the same. A source whose bytes have not changed is not read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.errors import SourceError
+from spec_kitty_sync.event_journal.corrections import Corrections
+from spec_kitty_sync.event_journal.journal import SqliteJournal
+from spec_kitty_sync.event_journal.models import Appended, AppendResult
+from spec_kitty_sync.events.registry import Registry
+from spec_kitty_sync.sync.legacy_open import PATIENCE_S, fingerprint_of, unreadable
+from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
+from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource
+from spec_kitty_sync.sync.migrate_compare import classify
+from spec_kitty_sync.sync.migrate_marks import fingerprint_any, stamp_of
+from spec_kitty_sync.sync.migrate_report import (
+    QUEUED_ONLY_NOTE,
+    MigrationReport,
+    SourceOutcome,
+    SourceReport,
+)
+from spec_kitty_sync.sync.migrate_rows import Candidate, judge
+from spec_kitty_sync.sync.migrate_scope import Scopes
+from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource
+
+CONFLICT_HOLD = "migration_conflict"
+_CHUNK = 1000
+_NOT_READ = {
+    "busy": SourceOutcome.BUSY,
+    "our_store": SourceOutcome.NOT_A_SOURCE,
+    "odd_name": SourceOutcome.SKIPPED,
+    "symlink": SourceOutcome.SKIPPED,
+    "not_a_file": SourceOutcome.SKIPPED,
+    "zero_bytes": SourceOutcome.SKIPPED,
+}
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a migration works on: one open home and its two domains."""
+
+    store: Store
+    journal: SqliteJournal
+    corrections: Corrections
+    registry: Registry
+    clock: Clock
+
+
+@dataclass
+class _Tally:
+    rows: int = 0
+    imported: int = 0
+    conflicts: int = 0
+    quarantined: int = 0
+
+
+class Migrator:
+    """Imports legacy sources into the journal of one home."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        scopes: Scopes,
+        *,
+        patience_s: float = PATIENCE_S,
+        progress: Progress | None = None,
+    ) -> None:
+        self._parts = parts
+        self._scopes = scopes
+        self._own = MigrationStore(parts.store)
+        self._patience_s = patience_s
+        self._progress = progress or (lambda name, rows: None)
+
+    def run(self, sources: Sequence[LegacySource]) -> MigrationReport:
+        """Import every source in the given order; one that fails stops no other."""
+        reports = tuple(self.take(source) for source in sources)
+        self._parts.store.checkpoint()
+        return MigrationReport(reports, _notes(reports, self._own.sources()))
+
+    def take(self, source: LegacySource) -> SourceReport:
+        """Import one source and say what happened.
+
+        Raises:
+            StoreError: our own database failed; nothing of this source was imported.
+        """
+        stored = self._own.source(source.name)
+        if stored and stored.ignored_reason and _still_ignored(source.path, stored):
+            return SourceReport(
+                source.name,
+                source.kind.value,
+                self._scopes.resolve(source.digest),
+                SourceOutcome.SKIPPED,
+                reason=f"ignored: {stored.ignored_reason}",
+                remedy="`spec-kitty sync migrate sources unignore` reads it again.",
+            )
+        try:
+            unchanged = self._unchanged(source, stored)
+            return unchanged or self._read(source)
+        except SourceError as exc:
+            return self._not_read(source, exc)
+
+    def _unchanged(self, source: LegacySource, stored: StoredSource | None) -> SourceReport | None:
+        """Return the report of a source whose bytes were imported before, else None."""
+        if stored is None or stored.fingerprint is None or source.problem is not None:
+            return None
+        try:
+            if fingerprint_of(source.path) != stored.fingerprint:
+                return None
+        except OSError as exc:
+            raise unreadable(source.path, exc) from exc
+        scope = stored.scope or self._scopes.resolve(source.digest)
+        if scope is not None and scope != stored.scope:
+            self._own.set_scope(stored.id, scope)
+        conflicts, quarantined = self._own.open_counts(stored.id)
+        outcome = SourceOutcome(stored.outcome or SourceOutcome.IMPORTED)
+        return SourceReport(
+            source.name,
+            source.kind.value,
+            scope,
+            outcome,
+            rows=stored.row_count,
+            duplicates=stored.row_count - conflicts - quarantined,
+            conflicts=conflicts,
+            quarantined=quarantined,
+            reason=stored.reason,
+            remedy=stored.remedy,
+            attention=outcome is SourceOutcome.DAMAGED,
+            unchanged=True,
+        )
+
+    def _read(self, source: LegacySource) -> SourceReport:
+        with open_source(source, patience_s=self._patience_s, clock=self._parts.clock) as view:
+            if view.table is None:
+                return self._without_events(view)
+            with self._parts.store.transaction():
+                stored = self._own.open_source(source)
+                self._own.start_reading(stored.id)
+                tally = self._import(view, stored.id)
+                self._supersede(stored.id)
+                return self._finish(view, stored, tally)
+
+    def _without_events(self, view: SourceView) -> SourceReport:
+        source = view.source
+        if view.foreign_rows:
+            outcome, reason = SourceOutcome.NOT_A_SOURCE, "it holds no table of events"
+        elif view.body_uploads:
+            outcome = SourceOutcome.EMPTY
+            reason = f"it holds {view.body_uploads} body uploads and no events"
+        else:
+            outcome, reason = SourceOutcome.EMPTY, "it holds no events"
+        return SourceReport(
+            source.name,
+            source.kind.value,
+            self._scopes.resolve(source.digest),
+            outcome,
+            reason=reason,
+        )
+
+    def _import(self, view: SourceView, source_id: int) -> _Tally:
+        tally = _Tally()
+        for chunk in _chunks(view.rows()):
+            tally.rows += len(chunk)
+            candidates = []
+            for row in chunk:
+                verdict = judge(row, self._parts.registry)
+                if isinstance(verdict, Candidate):
+                    candidates.append(verdict)
+                elif self._own.add_quarantined(source_id, verdict, now_ms=self._now_ms()):
+                    tally.quarantined += 1
+            self._append(source_id, candidates, tally)
+            self._progress(view.source.name, tally.rows)
+        return tally
+
+    def _append(self, source_id: int, candidates: list[Candidate], tally: _Tally) -> None:
+        results = self._parts.journal.append_many(
+            (candidate.event for candidate in candidates), coalesce=False
+        )
+        kept = []
+        for result, candidate in zip(results, candidates, strict=True):
+            if result.outcome is not Appended.CONFLICT:
+                kept.append((result.seq, candidate))
+                tally.imported += result.outcome is Appended.INSERTED
+            elif not self._own.is_settled(result.seq, candidate):
+                tally.conflicts += self._conflict(source_id, result, candidate)
+        self._own.add_provenance(source_id, kept)
+
+    def _conflict(self, source_id: int, result: AppendResult, candidate: Candidate) -> bool:
+        """Record that the journal holds other content; hold the id unless it was delivered."""
+        record = self._parts.journal.get(result.event_id)
+        kept = record.body if record else None
+        new = self._own.add_conflict(
+            source_id,
+            candidate,
+            kind=classify(kept, candidate.event.body),
+            now_ms=self._now_ms(),
+        )
+        if new and record is not None and record.hold != CONFLICT_HOLD:
+            self._parts.corrections.hold(
+                [result.event_id],
+                CONFLICT_HOLD,
+                "another source holds this id with other content; "
+                f"run `spec-kitty sync migrate conflicts show {result.event_id}`",
+            )
+        return new
+
+    def _supersede(self, source_id: int) -> None:
+        for newer, older in self._own.replaced(source_id):
+            self._parts.journal.supersede([older], by=newer)
+
+    def _finish(self, view: SourceView, stored: StoredSource, tally: _Tally) -> SourceReport:
+        source = view.source
+        outcome, reason, remedy = SourceOutcome.IMPORTED, None, None
+        if view.damage is not None:
+            outcome = SourceOutcome.DAMAGED
+            reason = f"SQLite's check fails ({view.damage}), a full scan read {tally.rows} rows"
+            remedy = (
+                "Keep the file; if a backup holds more events, name it with "
+                "`spec-kitty sync migrate --from FILE`, then ignore this one."
+            )
+        elif tally.rows == 0:
+            outcome, reason = SourceOutcome.EMPTY, "its queue is empty"
+        scope = self._scopes.resolve(source.digest) or stored.scope
+        self._own.finish(
+            stored._replace(
+                holds=view.table,
+                scope=scope,
+                fingerprint=view.fingerprint,
+                stamp=stamp_of(source.path, now_ms=self._now_ms()),
+                outcome=outcome.value,
+                reason=reason,
+                remedy=remedy,
+                row_count=tally.rows,
+                body_uploads=view.body_uploads,
+                body_failures=view.body_failures,
+            )
+        )
+        return SourceReport(
+            source.name,
+            source.kind.value,
+            scope,
+            outcome,
+            rows=tally.rows,
+            imported=tally.imported,
+            duplicates=tally.rows - tally.imported - tally.conflicts - tally.quarantined,
+            conflicts=tally.conflicts,
+            quarantined=tally.quarantined,
+            reason=reason,
+            remedy=remedy,
+            attention=outcome is SourceOutcome.DAMAGED,
+        )
+
+    def _not_read(self, source: LegacySource, exc: SourceError) -> SourceReport:
+        code = str(exc.facts["reason"])
+        outcome = _NOT_READ.get(code, SourceOutcome.UNREADABLE)
+        return SourceReport(
+            source.name,
+            source.kind.value,
+            self._scopes.resolve(source.digest),
+            outcome,
+            reason=f"{code}: {exc.facts.get('detail', exc.message)}",
+            remedy=exc.remedy,
+            attention=outcome is not SourceOutcome.NOT_A_SOURCE,
+        )
+
+    def _now_ms(self) -> int:
+        return self._parts.clock.now_ms()
+
+
+def _still_ignored(path: Path, stored: StoredSource) -> bool:
+    return fingerprint_any(path) == stored.ignored_fingerprint
+
+
+def _chunks(rows: Iterator[LegacyRow]) -> Iterator[list[LegacyRow]]:
+    while chunk := list(islice(rows, _CHUNK)):
+        yield chunk
+
+
+def _notes(reports: Sequence[SourceReport], sources: Sequence[StoredSource]) -> tuple[str, ...]:
+    notes = [QUEUED_ONLY_NOTE]
+    if not reports:
+        notes.insert(0, "Nothing to do: this home has no legacy sources.")
+    unknown = sum(1 for r in reports if r.kind == "scoped_queue" and r.scope is None and r.rows)
+    if unknown:
+        notes.append(
+            f"{unknown} queue(s) belong to a server, user or team that is not known here; "
+            "`--scope server,user,team` names one. Their events are imported all the same."
+        )
+    uploads = sum(source.body_uploads for source in sources)
+    if uploads:
+        notes.append(f"{uploads} body uploads stay where they are: their own CLI sends them.")
+    return tuple(notes)

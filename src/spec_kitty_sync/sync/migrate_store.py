@@ -1,0 +1,263 @@
+"""The migration's own tables: sources, provenance, conflicts, quarantine, audit.
+
+All methods run inside the caller's transaction on the store of the home.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.sync.legacy_sources import LegacySource
+from spec_kitty_sync.sync.migrate_rows import Candidate, Refused
+
+_SOURCE_COLUMNS = """
+SELECT id, path, kind, holds, digest, scope, fingerprint, stamp, outcome, reason, remedy,
+       row_count, body_uploads, body_failures, ignored_reason, ignored_fingerprint
+FROM migration_source
+"""
+_SOURCE_BY_PATH = _SOURCE_COLUMNS + "WHERE path = ?"
+_SOURCES = _SOURCE_COLUMNS + "ORDER BY id"
+_ADD_SOURCE = """
+INSERT INTO migration_source (path, kind, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_FINISH_SOURCE = """
+UPDATE migration_source
+SET holds = ?, scope = ?, fingerprint = ?, stamp = ?, outcome = ?, reason = ?, remedy = ?,
+    row_count = ?, body_uploads = ?, body_failures = ?
+WHERE id = ?
+"""
+_SET_SCOPE = "UPDATE migration_source SET scope = ? WHERE id = ?"
+_IGNORE = "UPDATE migration_source SET ignored_reason = ?, ignored_fingerprint = ? WHERE id = ?"
+_ABSENT = (
+    "UPDATE migration_conflict SET present = 0 WHERE source_id = ?",
+    "UPDATE migration_quarantine SET present = 0 WHERE source_id = ?",
+)
+_PROVENANCE = """
+INSERT OR IGNORE INTO migration_provenance (
+    seq, source_id, source_row, body_sha256, queued_at, retry_count, coalesce_identity, note
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SETTLED = """
+SELECT 1 FROM migration_provenance WHERE seq = ?1 AND body_sha256 = ?2
+UNION ALL
+SELECT 1 FROM migration_conflict WHERE event_id = ?3 AND body_sha256 = ?2 AND kept IS NOT NULL
+LIMIT 1
+"""
+_CONFLICT = """
+INSERT INTO migration_conflict (
+    event_id, source_id, source_row, body, body_sha256, class, found_at_ms
+) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source_id, source_row, body_sha256) DO UPDATE SET present = 1
+RETURNING kept IS NULL
+"""
+_QUARANTINE = """
+INSERT INTO migration_quarantine (
+    source_id, source_row, column_id, body, body_sha256, reason, detail, found_at_ms
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source_id, source_row, body_sha256) DO UPDATE SET present = 1
+RETURNING accepted_at_ms IS NULL
+"""
+_OPEN_OF_SOURCE = """
+SELECT (SELECT count(*) FROM migration_conflict
+        WHERE source_id = ?1 AND present AND kept IS NULL),
+       (SELECT count(*) FROM migration_quarantine
+        WHERE source_id = ?1 AND present AND accepted_at_ms IS NULL)
+"""
+# Rows of an old journal, never queued, whose coalesce identity a queue row took over later.
+_REPLACED = """
+SELECT max(queued.seq), old.seq
+FROM migration_provenance old
+JOIN migration_source journal ON journal.id = old.source_id AND journal.holds = 'event_journal'
+JOIN migration_provenance queued
+  ON queued.coalesce_identity = old.coalesce_identity AND queued.seq <> old.seq
+JOIN migration_source queue ON queue.id = queued.source_id AND queue.holds = 'queue'
+WHERE old.coalesce_identity IN (
+    SELECT coalesce_identity FROM migration_provenance
+    WHERE source_id = ? AND coalesce_identity IS NOT NULL
+)
+  AND coalesce(queued.queued_at, old.queued_at, 0) >= coalesce(old.queued_at, 0)
+  AND NOT EXISTS (
+    SELECT 1 FROM migration_provenance p JOIN migration_source s ON s.id = p.source_id
+    WHERE p.seq = old.seq AND s.holds = 'queue'
+  )
+GROUP BY old.seq
+"""
+_AUDIT = "INSERT INTO migration_audit (at_ms, action, subject, reason, detail) VALUES (?,?,?,?,?)"
+_AUDITS = "SELECT at_ms, action, subject, reason, detail FROM migration_audit ORDER BY id"
+_KNOWN = """
+SELECT value FROM json_each(?) WHERE value IN (SELECT event_id FROM journal_ids)
+"""
+
+
+class StoredSource(NamedTuple):
+    """What we remember of one source."""
+
+    id: int
+    path: str
+    kind: str
+    holds: str | None
+    digest: str | None
+    scope: str | None
+    fingerprint: bytes | None
+    stamp: str | None
+    outcome: str | None
+    reason: str | None
+    remedy: str | None
+    row_count: int
+    body_uploads: int
+    body_failures: int
+    ignored_reason: str | None
+    ignored_fingerprint: bytes | None
+
+
+class Audited(NamedTuple):
+    """One decision of the operator; `at_ms` is epoch milliseconds."""
+
+    at_ms: int
+    action: str
+    subject: str
+    reason: str
+    detail: str | None
+
+
+class MigrationStore:
+    """SQL of the migration tables; decides nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def source(self, path: str) -> StoredSource | None:
+        """Return what is remembered of the source at *path*, None if nothing."""
+        with self._store.reading() as conn:
+            row = conn.execute(_SOURCE_BY_PATH, (path,)).fetchone()
+        return StoredSource(*row) if row else None
+
+    def sources(self) -> tuple[StoredSource, ...]:
+        with self._store.reading() as conn:
+            return tuple(StoredSource(*row) for row in conn.execute(_SOURCES))
+
+    def open_source(self, source: LegacySource) -> StoredSource:
+        """Return the row of *source*, made if it is new."""
+        with self._store.transaction() as conn:
+            conn.execute(_ADD_SOURCE, (source.name, source.kind.value, source.digest))
+        stored = self.source(source.name)
+        assert stored is not None
+        return stored
+
+    def start_reading(self, source_id: int) -> None:
+        """Forget which troubled rows the source still has; reading it tells again."""
+        with self._store.transaction() as conn:
+            for statement in _ABSENT:
+                conn.execute(statement, (source_id,))
+
+    def finish(self, stored: StoredSource) -> None:
+        """Write every remembered field of a source that was read to its end."""
+        with self._store.transaction() as conn:
+            conn.execute(_FINISH_SOURCE, (stored.holds, *stored[5:14], stored.id))
+
+    def set_scope(self, source_id: int, scope: str) -> None:
+        with self._store.transaction() as conn:
+            conn.execute(_SET_SCOPE, (scope, source_id))
+
+    def ignore(self, source_id: int, reason: str | None, fingerprint: bytes | None) -> None:
+        """Remember why a source is left alone; None for both takes it back."""
+        with self._store.transaction() as conn:
+            conn.execute(_IGNORE, (reason, fingerprint, source_id))
+
+    def add_provenance(self, source_id: int, found: Iterable[tuple[int, Candidate]]) -> None:
+        """Record that the event at each seq stood in this source; a second row changes nothing."""
+        with self._store.transaction() as conn:
+            conn.executemany(
+                _PROVENANCE,
+                (
+                    (
+                        seq,
+                        source_id,
+                        candidate.row.row,
+                        candidate.sha256,
+                        candidate.row.queued_at,
+                        candidate.row.retry_count,
+                        candidate.event.coalesce_identity,
+                        candidate.note,
+                    )
+                    for seq, candidate in found
+                ),
+            )
+
+    def is_settled(self, seq: int, candidate: Candidate) -> bool:
+        """Tell whether these very bytes were imported before, or decided upon."""
+        with self._store.reading() as conn:
+            found = conn.execute(
+                _SETTLED, (seq, candidate.sha256, candidate.event.event_id)
+            ).fetchone()
+        return found is not None
+
+    def add_conflict(self, source_id: int, candidate: Candidate, *, kind: str, now_ms: int) -> bool:
+        """Record a divergent row with its bytes; False if it was resolved before."""
+        with self._store.transaction() as conn:
+            row = conn.execute(
+                _CONFLICT,
+                (
+                    candidate.event.event_id,
+                    source_id,
+                    candidate.row.row,
+                    candidate.event.body,
+                    candidate.sha256,
+                    kind,
+                    now_ms,
+                ),
+            ).fetchone()
+        return bool(row[0])
+
+    def add_quarantined(self, source_id: int, refused: Refused, *, now_ms: int) -> bool:
+        """Record a row that cannot be imported, bytes included; False if it was accepted."""
+        row = refused.row
+        with self._store.transaction() as conn:
+            found = conn.execute(
+                _QUARANTINE,
+                (
+                    source_id,
+                    row.row,
+                    row.column_id,
+                    row.body,
+                    refused.sha256,
+                    refused.reason,
+                    refused.detail,
+                    now_ms,
+                ),
+            ).fetchone()
+        return bool(found[0])
+
+    def open_counts(self, source_id: int) -> tuple[int, int]:
+        """Return (open conflicts, open quarantined rows) that the source still has."""
+        with self._store.reading() as conn:
+            conflicts, quarantined = conn.execute(_OPEN_OF_SOURCE, (source_id,)).fetchone()
+        return conflicts, quarantined
+
+    def replaced(self, source_id: int) -> list[tuple[int, int]]:
+        """Return (newer seq, older seq) of journal rows that a queue row replaced."""
+        with self._store.reading() as conn:
+            return conn.execute(_REPLACED, (source_id,)).fetchall()
+
+    def known(self, event_ids: Sequence[str]) -> set[str]:
+        """Return those *event_ids* that the journal holds."""
+        with self._store.reading() as conn:
+            return {row[0] for row in conn.execute(_KNOWN, (json.dumps(list(event_ids)),))}
+
+    def audit(
+        self, action: str, subject: str, *, reason: str, detail: str | None, now_ms: int
+    ) -> None:
+        with self._store.transaction() as conn:
+            conn.execute(_AUDIT, (now_ms, action, subject, reason, detail))
+
+    def audits(self) -> tuple[Audited, ...]:
+        """Return every decision, oldest first."""
+        with self._store.reading() as conn:
+            return tuple(Audited(*row) for row in conn.execute(_AUDITS))
+
+    def connection(self) -> sqlite3.Connection:
+        return self._store.conn
