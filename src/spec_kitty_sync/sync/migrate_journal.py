@@ -43,6 +43,7 @@ _NOT_READ = {
     "not_a_file": SourceOutcome.SKIPPED,
     "zero_bytes": SourceOutcome.SKIPPED,
 }
+_MAY_HOLD_MORE = (SourceOutcome.BUSY, SourceOutcome.UNREADABLE)
 
 Progress = Callable[[str, int], None]
 
@@ -86,6 +87,8 @@ class Migrator:
     def run(self, sources: Sequence[LegacySource]) -> MigrationReport:
         """Import every source in the given order; one that fails stops no other."""
         reports = tuple(self.take(source) for source in sources)
+        if not any(report.outcome in _MAY_HOLD_MORE for report in reports):
+            self._supersede()
         self._parts.store.checkpoint()
         return MigrationReport(reports, _notes(reports, self._own.sources()))
 
@@ -148,7 +151,6 @@ class Migrator:
                 stored = self._own.open_source(source)
                 self._own.start_reading(stored.id)
                 tally = self._import(view, stored.id)
-                self._supersede(stored.id)
                 return self._finish(view, stored, tally)
 
     def _without_events(self, view: SourceView) -> SourceReport:
@@ -215,9 +217,11 @@ class Migrator:
             )
         return new
 
-    def _supersede(self, source_id: int) -> None:
-        for newer, older in self._own.replaced(source_id):
-            self._parts.journal.supersede([older], by=newer)
+    def _supersede(self) -> None:
+        """Mark journal rows that a queue row replaced; only every queue together can tell."""
+        with self._parts.store.transaction():
+            for newer, older in self._own.replaced():
+                self._parts.journal.supersede([older], by=newer)
 
     def _finish(self, view: SourceView, stored: StoredSource, tally: _Tally) -> SourceReport:
         source = view.source

@@ -75,10 +75,8 @@ JOIN migration_source journal ON journal.id = old.source_id AND journal.holds = 
 JOIN migration_provenance queued
   ON queued.coalesce_identity = old.coalesce_identity AND queued.seq <> old.seq
 JOIN migration_source queue ON queue.id = queued.source_id AND queue.holds = 'queue'
-WHERE old.coalesce_identity IN (
-    SELECT coalesce_identity FROM migration_provenance
-    WHERE source_id = ? AND coalesce_identity IS NOT NULL
-)
+WHERE old.coalesce_identity IS NOT NULL
+  AND old.seq IN (SELECT seq FROM journal_ids WHERE NOT superseded AND NOT archived)
   AND coalesce(queued.queued_at, old.queued_at, 0) >= coalesce(old.queued_at, 0)
   AND NOT EXISTS (
     SELECT 1 FROM migration_provenance p JOIN migration_source s ON s.id = p.source_id
@@ -238,10 +236,10 @@ class MigrationStore:
             conflicts, quarantined = conn.execute(_OPEN_OF_SOURCE, (source_id,)).fetchone()
         return conflicts, quarantined
 
-    def replaced(self, source_id: int) -> list[tuple[int, int]]:
+    def replaced(self) -> list[tuple[int, int]]:
         """Return (newer seq, older seq) of journal rows that a queue row replaced."""
         with self._store.reading() as conn:
-            return conn.execute(_REPLACED, (source_id,)).fetchall()
+            return conn.execute(_REPLACED).fetchall()
 
     def known(self, event_ids: Sequence[str]) -> set[str]:
         """Return those *event_ids* that the journal holds."""
