@@ -15,6 +15,7 @@ SpecKittyError
 │   └── UnsafePathError      symlink, foreign owner, open permissions
 ├── TargetError
 │   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError
+│   └── TargetUrlError       an address that is not safe to send to
 ├── DeliveryError            the drain stopped; no event is blamed
 │   ├── AuthRejectedError, ThrottledError, ReceiverProtocolError, DrainLockedError
 │   └── TransportError
@@ -148,6 +149,11 @@ class CredentialError(TargetError):
 class TargetNotFoundError(TargetError):
     code = "target_not_found"
     default_remedy = "Run `spec-kitty sync targets list` to see the known targets."
+
+
+class TargetUrlError(TargetError):
+    code = "target_url"
+    default_remedy = "Run `spec-kitty sync server https://HOST` with a plain address."
 
 
 class DeliveryError(SpecKittyError):

@@ -1,0 +1,286 @@
+"""The runtime's only HTTP: one deadline per request, bounded answers, no redirects, no proxies.
+
+Tokens go where the caller sends them and nowhere else: no environment proxy, no followed
+redirect, plain http only to this machine unless asked for.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpcore
+import httpx
+
+from spec_kitty_sync.errors import (
+    DeadlineError,
+    OfflineError,
+    ResponseTooLargeError,
+    TargetUrlError,
+    TlsError,
+    TransportError,
+)
+
+DEFAULT_DEADLINE_S = 60.0
+ANSWER_BASE_BYTES = 64 * 1024
+ANSWER_BYTES_PER_EVENT = 8 * 1024
+_WRITE_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came: untrusted. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class HttpClient:
+    """One kept-open client; one request at a time.
+
+    `allow_http` permits plain http to other machines, `ca_file` trusts one more authority.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_http: bool = False,
+        ca_file: Path | None = None,
+        deadline_s: float = DEFAULT_DEADLINE_S,
+    ) -> None:
+        self._allow_http = allow_http
+        self._deadline_s = deadline_s
+        self._budget = _Budget()
+        self._client = httpx.Client(
+            transport=_Transport(self._budget, ca_file),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,
+        )
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limit_bytes: int = ANSWER_BASE_BYTES,
+    ) -> Reply:
+        """Send one request and return its answer, whatever its status.
+
+        The deadline covers everything from the connection to the last byte of the answer.
+
+        Raises:
+            OfflineError: nothing was sent: no connection, DNS, TLS (TlsError).
+            DeadlineError, TransportError: the request may have been received.
+            ResponseTooLargeError: the answer is longer than *limit_bytes*.
+            TargetUrlError: plain http to another machine.
+        """
+        self._check(url)
+        sent = {"Accept-Encoding": "identity", **(headers or {})}
+        self._budget.start(self._deadline_s)
+        try:
+            with self._client.stream(method, url, headers=sent, content=body) as response:
+                return Reply(
+                    response.status_code,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    _read(response, limit_bytes),
+                )
+        except (httpcore.TimeoutException, httpx.TimeoutException) as exc:
+            raise self._late() from exc
+        except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as exc:
+            raise self._broken(exc) from exc
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
+            raise TargetUrlError("this server URL cannot be used") from exc
+
+    def _check(self, url: str) -> None:
+        parsed = httpx.URL(url)
+        if parsed.scheme == "http" and not (self._allow_http or _is_loopback(parsed.host)):
+            raise TargetUrlError(
+                f"plain http to {parsed.host} would show the token to the network",
+                remedy="Use https://, or pass --allow-http if you trust the network.",
+            )
+
+    def _late(self) -> TransportError:
+        if not self._budget.written:
+            return OfflineError("no connection within the deadline")
+        return DeadlineError(f"no complete answer within {self._deadline_s:g} s")
+
+    def _broken(self, exc: Exception) -> TransportError:
+        if isinstance(exc, ssl.SSLError) or isinstance(exc.__context__, ssl.SSLError):
+            return TlsError(
+                f"the server's certificate was not accepted: {_reason(exc)}",
+                remedy="Check the host name and the certificate, or name its CA file.",
+            )
+        if not self._budget.written:
+            return OfflineError(f"no connection: {_reason(exc)}")
+        return TransportError(f"the connection broke before a complete answer: {_reason(exc)}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def __enter__(self) -> HttpClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _reason(exc: Exception) -> str:
+    return " ".join(str(exc).split())[:200] or type(exc).__name__
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
+def _read(response: httpx.Response, limit_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_raw():
+        size += len(part)
+        if size > limit_bytes:
+            raise ResponseTooLargeError(f"the answer is longer than {limit_bytes} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+class _Budget:
+    """What is left of the current request's time, and whether any of it reached the wire."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+        self.written = False
+
+    def start(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self.written = False
+
+    def left(self) -> float:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the deadline has passed")
+        return left
+
+
+class _Stream(httpcore.NetworkStream):
+    """A socket whose every step is bounded by the request's own deadline."""
+
+    def __init__(self, inner: httpcore.NetworkStream, budget: _Budget) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._budget.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _WRITE_CHUNK):
+            left = self._budget.left()
+            self._budget.written = True
+            self._inner.write(buffer[start : start + _WRITE_CHUNK], left)
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._budget.left()
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._budget)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Backend(httpcore.SyncBackend):
+    def __init__(self, budget: _Budget) -> None:
+        super().__init__()
+        self._budget = budget
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._budget.left()
+        inner = super().connect_tcp(host, port, left, local_address, socket_options)
+        return _Stream(inner, self._budget)
+
+
+class _Transport(httpx.BaseTransport):
+    """httpx's default transport, over a backend that knows the deadline."""
+
+    def __init__(self, budget: _Budget, ca_file: Path | None) -> None:
+        self._ca_file = ca_file
+        self._backend = _Backend(budget)
+        self._pools: dict[bytes, httpcore.ConnectionPool] = {}
+
+    def _pool(self, scheme: bytes) -> httpcore.ConnectionPool:
+        # A TLS context costs 17 ms, so only https builds one.
+        if scheme not in self._pools:
+            context = None
+            if scheme == b"https":
+                context = httpx.create_ssl_context(trust_env=False)
+                if self._ca_file is not None:
+                    context.load_verify_locations(cafile=self._ca_file)
+            self._pools[scheme] = httpcore.ConnectionPool(
+                ssl_context=context, max_connections=1, network_backend=self._backend
+            )
+        return self._pools[scheme]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        answer = self._pool(url.raw_scheme).handle_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(
+                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                ),
+                headers=request.headers.raw,
+                content=request.read(),
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Answer(answer),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+class _Answer(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Any:
+        return self._answer.iter_stream()
+
+    def close(self) -> None:
+        self._answer.close()

@@ -1,0 +1,333 @@
+"""The drain: select → claim → send → record, until nothing is left or the receiver says stop.
+
+All SQL runs on the calling thread, all HTTP on one sender thread: while one batch is on the
+wire, the next is selected, checked, compressed and claimed. No transaction spans the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._http import Reply
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.answers import Results
+from spec_kitty_sync.delivery.ledger import Answered, Run, SqliteLedger, Verdict
+from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
+from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireBatch, WireEvent
+from spec_kitty_sync.delivery.report import DrainReport, Stop, Tally
+from spec_kitty_sync.delivery.selection import Selected, Selection
+from spec_kitty_sync.delivery.settling import DrainStopped, Failure, Patience, Settling
+from spec_kitty_sync.delivery.targets import Target, TargetRegistry
+from spec_kitty_sync.errors import DeliveryError, TargetError
+
+_WAIT_SLICE_S = 0.2
+_INTERRUPTED = Stop("interrupted", "stopped as asked", "Run `spec-kitty sync now` to go on.")
+
+
+class JournalReader(Protocol):
+    """What the drain needs of the journal."""
+
+    def bodies(self, seqs: Sequence[int]) -> list[tuple[int, str, bytes, bytes]]:
+        """Return (seq, event_id, body, body_sha256) of those *seqs* whose body is kept."""
+        ...
+
+
+class StopSignal(Protocol):
+    """Asked between requests; `threading.Event` is one."""
+
+    def is_set(self) -> bool: ...
+
+
+class _Never:
+    def is_set(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class DrainOptions:
+    """One drain's choices. `lock_wait_s`: how long to wait for another drain of the target."""
+
+    limit: int | None = None
+    include_team: str | None = None
+    lock_wait_s: float = WAIT_S
+    stop: StopSignal = field(default_factory=_Never)
+    progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Prepared:
+    """A claimed batch, ready for the wire. Without events it only moves the mark."""
+
+    events: list[WireEvent]
+    batch: WireBatch
+    claim: int | None
+    passes: int | None
+    on_wire: Future[Reply | Failure] | None = None
+
+    def take_reply(self) -> Reply | Failure | None:
+        """Wait for the answer; None if the batch is not on the wire."""
+        if self.on_wire is None:
+            return None
+        reply = self.on_wire.result()
+        self.on_wire = None
+        return reply
+
+
+class Dispatcher:
+    """Drains one home's journal to one target at a time."""
+
+    def __init__(
+        self, store: Store, journal: JournalReader, *, ledger: SqliteLedger, clock: Clock
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._ledger = ledger
+        self._clock = clock
+
+    def drain(
+        self,
+        target: Target,
+        receiver: DeliveryReceiver,
+        *,
+        locks_dir: Path,
+        options: DrainOptions | None = None,
+    ) -> DrainReport:
+        """Deliver what *target* has not been told yet; return what was done.
+
+        A closed gate, an answer that stops the drain and the stop signal end it early, in
+        `DrainReport.stop`; what was on the wire is recorded before.
+
+        Raises:
+            DrainLockedError: another process drains this target.
+            StoreError: the database failed; what it had recorded stays.
+        """
+        options = options or DrainOptions()
+        started = self._clock.now_ms()
+        tally = Tally()
+        stop = _closed_gate(receiver)
+        if stop is None:
+            with drain_lock(
+                locks_dir, target.target_id, clock=self._clock, wait_s=options.lock_wait_s
+            ):
+                stop = self._drain_locked(target, receiver, options, tally)
+        return tally.report(
+            target_id=target.target_id,
+            endpoint=receiver.endpoint_url,
+            times=(started, self._clock.now_ms()),
+            stop=stop,
+        )
+
+    def _drain_locked(
+        self, target: Target, receiver: DeliveryReceiver, options: DrainOptions, tally: Tally
+    ) -> Stop | None:
+        registry = TargetRegistry(self._store, clock=self._clock)
+        run = self._ledger.begin_run(
+            registry.get(target.target_id),
+            max_rejections=receiver.retry.max_rejections,
+            include_team=options.include_team,
+        )
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="drain-sender") as sender:
+            drain = _Drain(
+                ledger=self._ledger,
+                journal=self._journal,
+                clock=self._clock,
+                receiver=receiver,
+                run=run,
+                options=options,
+                tally=tally,
+                sender=sender,
+                selection=Selection(self._store, run, receiver.limits),
+                patience=Patience(receiver.retry.wait_s),
+            )
+            stop = drain.go()
+        self._ledger.end_run(run, stop=stop.code if stop else None)
+        gate = receiver.retry.gate_closed_by_403
+        if stop is not None and stop.http_status == 403 and gate is not None:
+            registry.close_gate(target.target_id, gate, receiver.login_id())
+        self._store.checkpoint()
+        return stop
+
+
+def _closed_gate(receiver: DeliveryReceiver) -> Stop | None:
+    for gate in receiver.gates():
+        if not gate.open:
+            return Stop(gate.code, f"delivery is blocked: {gate.code}", gate.remedy)
+    return None
+
+
+@dataclass
+class _Drain:
+    """One run under the lock."""
+
+    ledger: SqliteLedger
+    journal: JournalReader
+    clock: Clock
+    receiver: DeliveryReceiver
+    run: Run
+    options: DrainOptions
+    tally: Tally
+    sender: ThreadPoolExecutor
+    selection: Selection
+    patience: Patience
+
+    unfinished: list[_Prepared] = field(default_factory=list)
+
+    def go(self) -> Stop | None:
+        """Run to the end; return why it ended early, or None."""
+        try:
+            current = self._launched(self._prepare())
+            while current is not None:
+                following = self._prepare()
+                reply = current.take_reply()
+                if isinstance(reply, Reply) and reply.status == 200 and not self._stopping:
+                    # A plain answer: the wire need not wait until it is recorded.
+                    self._launched(following)
+                self._settle(current, reply)
+                current = self._launched(following)
+        except DrainStopped as stopped:
+            self._wind_up()
+            return stopped.stop
+        return _INTERRUPTED if self._stopping else None
+
+    @property
+    def _stopping(self) -> bool:
+        return self.options.stop.is_set()
+
+    def _prepare(self) -> _Prepared | None:
+        """Select, check, claim and compress the next batch; None when there is none."""
+        while not self._stopping:
+            room = None
+            if self.options.limit is not None:
+                room = self.options.limit - self.tally.numbers["selected"]
+                if room <= 0:
+                    return None
+            chosen = self.selection.next(room)
+            if chosen.empty:
+                return None
+            events = self._load(chosen)
+            if events or chosen.passes is not None:
+                return self._claimed(events, chosen.passes)
+        return None
+
+    def _load(self, chosen: Selected) -> list[WireEvent]:
+        """Return the events whose stored bytes are whole; hold the others with the reason."""
+        held = dict(chosen.held)
+        events = []
+        for seq, event_id, body, sha256 in self.journal.bodies(chosen.seqs):
+            if hashlib.sha256(body).digest() == sha256:
+                events.append(WireEvent(seq, event_id, body))
+            else:
+                held[seq] = "corrupt"
+        if len(events) + len(held) < len(chosen.seqs) + len(chosen.held):
+            found = held.keys() | {event.seq for event in events}
+            held.update((seq, "archived") for seq in chosen.seqs if seq not in found)
+        if held:
+            self.ledger.hold(self.run, held)
+            self.tally.held.update(held.values())
+        return events
+
+    def _claimed(self, events: list[WireEvent], passes: int | None) -> _Prepared:
+        claim = None
+        if events:
+            claim = self.ledger.claim(self.run, [event.seq for event in events])
+            self.tally.numbers["selected"] += len(events)
+        prepared = _Prepared(events, WireBatch.of(events), claim, passes)
+        self.unfinished.append(prepared)
+        return prepared
+
+    def _launched(self, prepared: _Prepared | None) -> _Prepared | None:
+        """Put the batch on the wire, unless it is there or has nothing to send."""
+        if prepared is not None and prepared.events and prepared.on_wire is None:
+            if self._stopping:
+                raise DrainStopped(_INTERRUPTED)
+            prepared.on_wire = self._submit(prepared.batch)
+        return prepared
+
+    def _submit(self, batch: WireBatch) -> Future[Reply | Failure]:
+        self.tally.numbers["requests"] += 1
+        self.tally.numbers["bytes_sent"] += len(batch.payload)
+        return self.sender.submit(self._deliver, batch)
+
+    def _deliver(self, batch: WireBatch) -> Reply | Failure:
+        try:
+            return self.receiver.deliver(batch)
+        except (DeliveryError, TargetError) as exc:
+            return exc
+
+    def _send(self, events: list[WireEvent]) -> Reply | Failure:
+        if self._stopping:
+            raise DrainStopped(_INTERRUPTED)
+        return self._submit(WireBatch.of(events)).result()
+
+    def _settle(self, prepared: _Prepared, reply: Reply | Failure | None) -> None:
+        if reply is None:
+            self._record(prepared, [], status=None, last=True, unknown_ids=0)
+            return
+        settling = Settling(
+            receiver=self.receiver,
+            clock=self.clock,
+            patience=self.patience,
+            record=partial(self._record, prepared),
+            send=self._send,
+            wait=self._wait,
+        )
+        settling.settle(prepared.events, reply)
+
+    def _record(
+        self,
+        prepared: _Prepared,
+        verdicts: list[Verdict],
+        *,
+        status: int | None,
+        last: bool,
+        unknown_ids: int,
+    ) -> None:
+        recorded = self.ledger.record(
+            self.run,
+            verdicts,
+            Answered(self.receiver.endpoint_url, status),
+            closes=prepared.claim if last else None,
+            passes=prepared.passes if last else None,
+        )
+        self.tally.numbers["unknown_ids"] += unknown_ids
+        self.tally.add(verdicts, recorded)
+        if last:
+            self.unfinished.remove(prepared)
+        if self.options.progress is not None:
+            self.options.progress(self.tally.settled, self.tally.numbers["selected"])
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the stop signal."""
+        self.tally.waited_s += seconds
+        while seconds > 0:
+            if self._stopping:
+                raise DrainStopped(_INTERRUPTED)
+            self.clock.sleep(min(seconds, _WAIT_SLICE_S))
+            seconds -= _WAIT_SLICE_S
+
+    def _wind_up(self) -> None:
+        """Record what is on the wire, and open again what has no answer."""
+        for prepared in tuple(self.unfinished):
+            reply = prepared.take_reply()
+            if isinstance(reply, Reply):
+                self._record_plain(prepared, reply)
+            if prepared in self.unfinished and prepared.claim is not None:
+                self.ledger.release(self.run, prepared.claim)
+
+    def _record_plain(self, prepared: _Prepared, reply: Reply) -> None:
+        answer = self.receiver.read(reply, prepared.batch.event_ids)
+        if not isinstance(answer, Results):
+            return
+        results = answer.correlation.results
+        pairs = zip(prepared.events, results, strict=True)
+        verdicts = [Verdict(e.seq, result) for e, result in pairs if not result.needs_login]
+        if verdicts:
+            last = len(verdicts) == len(results)
+            self._record(prepared, verdicts, status=200, last=last, unknown_ids=0)

@@ -1,0 +1,76 @@
+"""What the journal must know of delivery, asked inside the journal's own transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from spec_kitty_sync._sqlite import Store
+
+_TOUCHED = """
+SELECT s.value FROM json_each(?) s
+WHERE EXISTS (SELECT 1 FROM delivery_epochs e
+              JOIN delivery_ledger l
+                ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = s.value
+              WHERE l.claimed OR l.state NOT IN ('open', 'held'))
+   OR EXISTS (SELECT 1 FROM delivery_claims c WHERE s.value BETWEEN c.first_seq AND c.last_seq)
+"""
+_ACCEPTED = """
+SELECT s.value FROM json_each(?) s
+WHERE EXISTS (SELECT 1 FROM delivery_epochs e
+              JOIN delivery_ledger l
+                ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = s.value
+              WHERE l.state IN ('delivered', 'pending'))
+   OR EXISTS (SELECT 1 FROM delivery_claims c WHERE s.value BETWEEN c.first_seq AND c.last_seq)
+"""
+_CLOSED = """
+SELECT l.target_id, l.epoch, l.state, l.category, count(*)
+FROM json_each(?) s CROSS JOIN delivery_targets t
+JOIN delivery_ledger l ON l.target_id = t.target_id AND l.epoch = t.epoch AND l.seq = s.value
+WHERE l.state NOT IN ('open', 'delivered', 'pending')
+GROUP BY 1, 2, 3, 4
+"""
+_REOPEN = """
+UPDATE delivery_ledger
+SET state = 'open', category = '', reason = NULL, rejections = 0, not_before = 0
+WHERE seq IN (SELECT value FROM json_each(?1)) AND target_id = ?2 AND epoch = ?3
+  AND state NOT IN ('open', 'delivered', 'pending')
+"""
+_COUNT = """
+INSERT INTO delivery_counts(target_id, epoch, state, category, n) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET n = n + excluded.n
+"""
+
+
+class SqliteDeliveryFacts:
+    """Answers for the journal, from the ledger in the same database."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def untouched(self, seqs: Sequence[int]) -> set[int]:
+        """Return those of *seqs* that were never claimed, sent or settled for any target."""
+        return self._without(_TOUCHED, seqs)
+
+    def unaccepted(self, seqs: Sequence[int]) -> set[int]:
+        """Return those of *seqs* that no target has accepted, nor may be accepting right now."""
+        return self._without(_ACCEPTED, seqs)
+
+    def _without(self, statement: str, seqs: Sequence[int]) -> set[int]:
+        with self._store.reading() as conn:
+            found = conn.execute(statement, (json.dumps(list(seqs)),))
+            return set(seqs) - {row[0] for row in found}
+
+    def reopen(self, seqs: Sequence[int]) -> None:
+        """Open the rows of *seqs* in every target's current epoch, except accepted ones.
+
+        Whether they may leave is asked again at the next selection.
+        """
+        chosen = json.dumps(list(seqs))
+        with self._store.transaction() as conn:
+            groups = conn.execute(_CLOSED, (chosen,)).fetchall()
+            for target_id, epoch in {(group[0], group[1]) for group in groups}:
+                conn.execute(_REOPEN, (chosen, target_id, epoch))
+            for target_id, epoch, state, category, n in groups:
+                conn.execute(_COUNT, (target_id, epoch, state, category, -n))
+                conn.execute(_COUNT, (target_id, epoch, "open", "", n))

@@ -1,0 +1,278 @@
+"""The registry of delivery targets: who they are, which epoch they are in (CONTRACT 6, Targets).
+
+A target is a canonical URL, a user and a team. Deployment metadata is provenance, never identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass, fields
+from typing import Any
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.urls import canonical_url, origin
+from spec_kitty_sync.errors import TargetNotFoundError
+
+__all__ = [
+    "Deployment",
+    "DeploymentChange",
+    "Target",
+    "TargetRegistry",
+    "canonical_url",
+    "origin",
+]
+
+_COLUMNS = """
+SELECT t.target_id, t.url, t.team_slug, t.user_email, t.epoch, e.mark, t.created_at, t.retired_at,
+       t.last_attempt_at, t.last_delivery_at, t.last_stop, t.closed_gate, t.closed_login,
+       t.max_event_bytes, t.server_instance_id, t.deployment_id, t.environment_name, t.git_sha
+FROM delivery_targets t JOIN delivery_epochs e ON e.target_id = t.target_id AND e.epoch = t.epoch
+"""
+_ALL = _COLUMNS + " ORDER BY t.target_id"
+_BY_ID = _COLUMNS + " WHERE t.target_id = ?"
+_BY_IDENTITY = _COLUMNS + " WHERE t.url_hash = ? AND t.team_slug = ? AND t.user_email = ?"
+_INSERT = """
+INSERT INTO delivery_targets(url, url_hash, team_slug, user_email, created_at)
+VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_INSERT_EPOCH = """
+INSERT INTO delivery_epochs(target_id, epoch, started_at, reason)
+SELECT target_id, epoch, ?, ? FROM delivery_targets WHERE target_id = ?
+"""
+_NEXT_EPOCH = "UPDATE delivery_targets SET epoch = epoch + 1 WHERE target_id = ?"
+_RETIRE = "UPDATE delivery_targets SET retired_at = ? WHERE target_id = ?"
+_SET_DEPLOYMENT = """
+UPDATE delivery_targets
+SET server_instance_id = ?, deployment_id = ?, environment_name = ?, git_sha = ?
+WHERE target_id = ?
+"""
+_ADD_HISTORY = """
+INSERT INTO delivery_target_history(
+    server_instance_id, deployment_id, environment_name, git_sha, target_id, seen_at)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
+_HISTORY = """
+SELECT seen_at, server_instance_id, deployment_id, environment_name, git_sha
+FROM delivery_target_history WHERE target_id = ? ORDER BY history_id
+"""
+_SET_EVENT_LIMIT = "UPDATE delivery_targets SET max_event_bytes = ? WHERE target_id = ?"
+_CLOSE_GATE = "UPDATE delivery_targets SET closed_gate = ?, closed_login = ? WHERE target_id = ?"
+_AUDIT = "INSERT INTO delivery_audit(at, action, target_id, detail) VALUES (?, ?, ?, ?)"
+_UNSENDABLE = """
+SELECT count(*) FROM delivery_candidates WHERE target_id = ? AND barrier = 'archived'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a server says about itself; a field is None when it does not say."""
+
+    server_instance_id: str | None = None
+    deployment_id: str | None = None
+    environment_name: str | None = None
+    git_sha: str | None = None
+
+    @property
+    def known(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentChange:
+    """A target answers as another deployment than before; a re-drain is offered, never made.
+
+    `reset_suspected`: the instance or its environment changed, so its data may be gone.
+    """
+
+    before: Deployment
+    after: Deployment
+    reset_suspected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One row of the registry. Times are epoch milliseconds; `mark` is that of `epoch`."""
+
+    target_id: int
+    url: str
+    team_slug: str | None
+    user_email: str | None
+    epoch: int
+    mark: int
+    created_at: int
+    retired_at: int | None
+    last_attempt_at: int | None
+    last_delivery_at: int | None
+    last_stop: str | None
+    closed_gate: str | None
+    closed_login: str | None
+    max_event_bytes: int | None
+    deployment: Deployment
+
+    @property
+    def active(self) -> bool:
+        return self.retired_at is None
+
+
+class TargetRegistry:
+    """Reads and writes delivery_targets and its history."""
+
+    def __init__(self, store: Store, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def ensure(
+        self, url: str, *, team_slug: str | None = None, user_email: str | None = None
+    ) -> Target:
+        """Return the target of this identity, registering it in its first epoch if it is new.
+
+        Raises:
+            TargetUrlError: no usable http(s) URL.
+        """
+        found = self.find(url, team_slug=team_slug, user_email=user_email)
+        if found is not None:
+            return found
+        canonical = canonical_url(url)
+        identity = (_url_hash(canonical), team_slug or "", user_email or "")
+        now_ms = self._clock.now_ms()
+        with self._store.transaction() as conn:
+            added = conn.execute(_INSERT, (canonical, *identity, now_ms))
+            if added.rowcount:
+                conn.execute(_INSERT_EPOCH, (now_ms, "first", added.lastrowid))
+            return _one(conn.execute(_BY_IDENTITY, identity))
+
+    def find(
+        self, url: str, *, team_slug: str | None = None, user_email: str | None = None
+    ) -> Target | None:
+        """Return the target of this identity, or None. Writes nothing."""
+        identity = (_url_hash(canonical_url(url)), team_slug or "", user_email or "")
+        with self._store.reading() as conn:
+            row = conn.execute(_BY_IDENTITY, identity).fetchone()
+        return None if row is None else _target(row)
+
+    def get(self, target_id: int) -> Target:
+        """Return the target.
+
+        Raises:
+            TargetNotFoundError: there is none of this id.
+        """
+        with self._store.reading() as conn:
+            return _one(conn.execute(_BY_ID, (target_id,)))
+
+    def all(self) -> tuple[Target, ...]:
+        """Return every target that was ever known, the oldest first."""
+        with self._store.reading() as conn:
+            return tuple(_target(row) for row in conn.execute(_ALL))
+
+    def retire(self, target_id: int) -> Target:
+        """Take the target out of drains and of gc's condition; its history stays."""
+        return self._set_retired(target_id, self._clock.now_ms(), "retire")
+
+    def restore(self, target_id: int) -> Target:
+        """Undo `retire`; the target goes on where it stood."""
+        return self._set_retired(target_id, None, "restore")
+
+    def _set_retired(self, target_id: int, moment: int | None, action: str) -> Target:
+        with self._store.transaction() as conn:
+            target = _one(conn.execute(_BY_ID, (target_id,)))
+            if target.active != (moment is None):
+                conn.execute(_RETIRE, (moment, target_id))
+                self.audit(conn, action, target_id, {"url": target.url})
+            return _one(conn.execute(_BY_ID, (target_id,)))
+
+    def start_epoch(self, target_id: int, *, reason: str) -> Target:
+        """Begin a new delivery of the whole journal; the ledger rows of older epochs stay.
+
+        The caller holds the target's drain lock, or is restoring the whole store.
+        """
+        with self._store.transaction() as conn:
+            target = _one(conn.execute(_BY_ID, (target_id,)))
+            conn.execute(_NEXT_EPOCH, (target_id,))
+            conn.execute(_INSERT_EPOCH, (self._clock.now_ms(), reason, target_id))
+            self.audit(conn, "epoch", target_id, {"after": target.epoch, "reason": reason})
+            return _one(conn.execute(_BY_ID, (target_id,)))
+
+    def start_epochs(self, *, reason: str) -> None:
+        """Begin a new epoch for every target: after a restore nobody knows what was sent since."""
+        with self._store.transaction():
+            for target in self.all():
+                self.start_epoch(target.target_id, reason=reason)
+
+    def count_unsendable(self, target_id: int) -> int:
+        """Return how many events a new epoch could not send, because gc took their bytes."""
+        with self._store.reading() as conn:
+            return int(conn.execute(_UNSENDABLE, (target_id,)).fetchone()[0])
+
+    def see_deployment(self, target_id: int, seen: Deployment) -> DeploymentChange | None:
+        """Remember what the server says of itself; return the change, if there is one.
+
+        The first answer ever, and a server that says nothing, are no change.
+        """
+        if not seen.known:
+            return None
+        with self._store.transaction() as conn:
+            before = _one(conn.execute(_BY_ID, (target_id,))).deployment
+            if seen == before:
+                return None
+            values = tuple(getattr(seen, field.name) for field in fields(seen))
+            conn.execute(_SET_DEPLOYMENT, (*values, target_id))
+            conn.execute(_ADD_HISTORY, (*values, target_id, self._clock.now_ms()))
+        if not before.known:
+            return None
+        return DeploymentChange(before, seen, _looks_reset(before, seen))
+
+    def deployments(self, target_id: int) -> tuple[tuple[int, Deployment], ...]:
+        """Return every deployment seen behind this target, with when it was first seen."""
+        with self._store.reading() as conn:
+            return tuple(
+                (row[0], Deployment(*row[1:])) for row in conn.execute(_HISTORY, (target_id,))
+            )
+
+    def limit_events(self, target_id: int, max_event_bytes: int | None) -> None:
+        """Remember the largest event this target takes; larger ones are held `too_large`."""
+        if self.get(target_id).max_event_bytes != max_event_bytes:
+            with self._store.transaction() as conn:
+                conn.execute(_SET_EVENT_LIMIT, (max_event_bytes, target_id))
+
+    def close_gate(self, target_id: int, gate: str, login: str) -> None:
+        """Close *gate* for as long as *login* lasts."""
+        with self._store.transaction() as conn:
+            conn.execute(_CLOSE_GATE, (gate, login, target_id))
+            self.audit(conn, "gate_closed", target_id, {"gate": gate})
+
+    def audit(
+        self, conn: sqlite3.Connection, action: str, target_id: int | None, detail: object
+    ) -> None:
+        """Leave a durable trace of *action* in the caller's transaction."""
+        row = (self._clock.now_ms(), action, target_id, json.dumps(detail, sort_keys=True))
+        conn.execute(_AUDIT, row)
+
+
+def _url_hash(canonical: str) -> str:
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _looks_reset(before: Deployment, after: Deployment) -> bool:
+    def differs(old: str | None, new: str | None) -> bool:
+        return bool(old and new and old != new)
+
+    return differs(before.server_instance_id, after.server_instance_id) or differs(
+        before.environment_name, after.environment_name
+    )
+
+
+def _one(cursor: sqlite3.Cursor) -> Target:
+    row = cursor.fetchone()
+    if row is None:
+        raise TargetNotFoundError("there is no such delivery target")
+    return _target(row)
+
+
+def _target(row: tuple[Any, ...]) -> Target:
+    target_id, url, team, user, *rest = row[:14]
+    return Target(
+        target_id, url, team or None, user or None, *rest, deployment=Deployment(*row[14:])
+    )

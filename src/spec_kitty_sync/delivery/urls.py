@@ -1,0 +1,103 @@
+"""What a target's address may look like, and when two of them are the same."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+from spec_kitty_sync.errors import TargetUrlError
+
+BATCH_PATH = "/api/v1/events/batch/"
+HEALTH_PATH = "/api/v1/sync/health/"
+_PORTS = {"http": 80, "https": 443}
+
+
+def canonical_url(url: str) -> str:
+    """Return the one spelling of *url*: scheme and host in lower case, IDNA, no default port.
+
+    The trailing slash goes; path and query keep their case.
+
+    Raises:
+        TargetUrlError: not http(s), no host, credentials or a fragment inside, control
+            characters, or a link-local address.
+    """
+    parts = _split(url)
+    host = _host(parts, url)
+    port = _port(parts, url)
+    netloc = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}{query}"
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of *url*: what a token belongs to."""
+    parts = urlsplit(canonical_url(url))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def batch_endpoint(url: str) -> str:
+    """Return where batches for the server at *url* are posted."""
+    return canonical_url(url) + BATCH_PATH
+
+
+def external_endpoint(url: str) -> str:
+    """Return *url* as given, or with the batch path if it has no path of its own."""
+    canonical = canonical_url(url)
+    if urlsplit(url).path in ("", "/") and not urlsplit(url).query:
+        return canonical + BATCH_PATH
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    """Whether *url* stays on this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str) -> SplitResult:
+    if any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
+        raise _refused("it contains blanks or control characters")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _refused("it is no URL") from None
+    if parts.scheme not in _PORTS:
+        raise _refused("it must start with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise _refused("it contains a user name or password")
+    if parts.fragment:
+        raise _refused("it contains a fragment")
+    return parts
+
+
+def _host(parts: SplitResult, url: str) -> str:
+    name = parts.hostname
+    if not name:
+        raise _refused("it has no host")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        try:
+            return name.rstrip(".").encode("idna").decode().lower()
+        except UnicodeError:
+            raise _refused("its host name is not valid") from None
+    if address.is_link_local:
+        raise _refused("it is a link-local address")
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _port(parts: SplitResult, url: str) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        raise _refused("its port is not valid") from None
+
+
+def _refused(why: str) -> TargetUrlError:
+    # The URL itself is not repeated: it may hold a password.
+    return TargetUrlError(f"this server URL cannot be used: {why}")

@@ -1,0 +1,218 @@
+"""From a receiver's reply to what it means for each event that was sent (CONTRACT 5). Pure.
+
+A reply is untrusted; after `correlate` there is exactly one result per sent event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, assert_never
+
+REASON_LIMIT = 500
+_CATEGORY_LIMIT = 40
+_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("auth_expired", ("token", "expired", "unauthorized", "forbidden", "401")),
+    ("server_error", ("internal", "timeout", "unavailable", "500")),
+    ("schema_mismatch", ("schema", "invalid", "missing", "field", "type", "required")),
+)
+
+
+class Outcome(StrEnum):
+    """What a result means for the sender."""
+
+    SUCCESS = "success"
+    DUPLICATE = "duplicate"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    TERMINAL_FAILED = "terminal-failed"
+    TRANSIENT = "transient"
+
+
+class ResultStatus(StrEnum):
+    """The words of the wire."""
+
+    SUCCESS = "success"
+    DUPLICATE = "duplicate"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    FAILED_TRANSIENT = "failed_transient"
+    FAILED_PERMANENT = "failed_permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """The receiver's word on one event; `status` is None where it gave no usable one."""
+
+    event_id: str
+    status: ResultStatus | None
+    error: str | None = None
+    error_category: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What this result means; a rejection that is the server's own fault is transient."""
+        match self.status:
+            case ResultStatus.SUCCESS:
+                return Outcome.SUCCESS
+            case ResultStatus.DUPLICATE:
+                return Outcome.DUPLICATE
+            case ResultStatus.PENDING:
+                return Outcome.PENDING
+            case ResultStatus.REJECTED:
+                if self.error_category == "server_error":
+                    return Outcome.TRANSIENT
+                return Outcome.REJECTED
+            case ResultStatus.FAILED_TRANSIENT | None:
+                return Outcome.TRANSIENT
+            case ResultStatus.FAILED_PERMANENT:
+                return Outcome.TERMINAL_FAILED
+            case _:
+                assert_never(self.status)
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether the receiver refused this event for its token: handled like a 401."""
+        return self.status is ResultStatus.REJECTED and self.error_category == "auth_expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """One result per sent event, in the order sent; `unknown_ids` were not ours to record."""
+
+    results: tuple[BatchResult, ...]
+    unknown_ids: int = 0
+    malformed: str | None = None
+
+
+def categorize(words: str) -> str:
+    """Return the category that *words* suggest: the first match of the published table."""
+    lowered = words.lower()
+    for category, needles in _WORDS:
+        if any(needle in lowered for needle in needles):
+            return category
+    return "unknown"
+
+
+def correlate(sent: Sequence[str], body: bytes) -> Correlation:
+    """Return exactly one result for each id in *sent* from the body of a 200 answer.
+
+    Missing, contradicting and unknown results carry no status, with the reason in `error`.
+    An id that was sent twice is answered by both of its results.
+    """
+    reply = _parse(body)
+    if isinstance(reply, str):
+        return Correlation(tuple(_no_result(i, reply) for i in sent), malformed=reply)
+    wanted = set(sent)
+    found: dict[str, BatchResult] = {}
+    contradicted: set[str] = set()
+    unknown = 0
+    for item in reply:
+        event_id = item.get("event_id") if type(item) is dict else None
+        if type(event_id) is not str or event_id not in wanted:
+            unknown += 1
+            continue
+        result = _read_result(event_id, item)
+        if found.setdefault(event_id, result).outcome is not result.outcome:
+            contradicted.add(event_id)
+    for event_id in contradicted:
+        found[event_id] = _no_result(event_id, "contradicting results for this event")
+    missing = "the answer has no result for this event"
+    results = tuple(found.get(i) or _no_result(i, missing) for i in sent)
+    return Correlation(results, unknown)
+
+
+def read_details(body: bytes) -> Mapping[str, str]:
+    """Return id → reason from the `details` of a 400 or 422 answer; empty if there is no list.
+
+    `details` may be a list of objects or a string that holds the JSON of one.
+    """
+    details = _object(body).get("details")
+    if isinstance(details, str):
+        details = _load(details.encode(errors="replace"))
+    if not isinstance(details, list):
+        return {}
+    named: dict[str, str] = {}
+    for item in details:
+        if not isinstance(item, dict) or not isinstance(item.get("event_id"), str):
+            return {}
+        named[item["event_id"]] = _reason_of(item) or "named in the answer without a reason"
+    return named
+
+
+def words_of(body: bytes) -> str:
+    """Return the first words of an answer that is no result list, fit for one line."""
+    reply = _object(body)
+    parts = [
+        reply[key] for key in ("error", "details", "detail") if isinstance(reply.get(key), str)
+    ]
+    text = ": ".join(parts) if parts else body[: REASON_LIMIT * 4].decode(errors="replace")
+    return _one_line(text)
+
+
+def _parse(body: bytes) -> list[Any] | str:
+    reply = _load(body)
+    if reply is None:
+        return "the answer is not JSON"
+    if not isinstance(reply, dict) or not isinstance(reply.get("results"), list):
+        return "the answer has no list of results"
+    results: list[Any] = reply["results"]
+    return results
+
+
+def _load(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    reply = _load(body)
+    return reply if isinstance(reply, dict) else {}
+
+
+_STATUS: Mapping[str, ResultStatus] = {
+    **{status.value: status for status in ResultStatus},
+    "queued": ResultStatus.PENDING,
+}
+
+
+def _read_result(event_id: str, item: dict[str, Any]) -> BatchResult:
+    word = item.get("status")
+    status = _STATUS.get(word) if type(word) is str else None
+    if status is ResultStatus.SUCCESS or status is ResultStatus.DUPLICATE:
+        return BatchResult(event_id, status)
+    error = _reason_of(item)
+    if status is None:
+        return _no_result(event_id, f"unknown status {_one_line(str(word))[:40]!r}")
+    return BatchResult(event_id, status, error, _category_of(item, error))
+
+
+def _category_of(item: dict[str, Any], error: str | None) -> str:
+    given = item.get("error_category")
+    if isinstance(given, str) and 0 < len(given) <= _CATEGORY_LIMIT and _is_word(given):
+        return given
+    return categorize(error or "")
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.replace("_", "").replace("-", "").isalnum()
+
+
+def _reason_of(item: dict[str, Any]) -> str | None:
+    for key in ("error", "error_message", "reason"):
+        value = item.get(key)
+        if isinstance(value, str) and value:
+            return _one_line(value)
+    return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:REASON_LIMIT].encode(errors="replace").decode()
+
+
+def _no_result(event_id: str, why: str) -> BatchResult:
+    return BatchResult(event_id, None, why, "receiver_protocol")
