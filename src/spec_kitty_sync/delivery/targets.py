@@ -117,6 +117,9 @@ class Target:
         return self.retired_at is None
 
 
+_FIELDS = tuple(field.name for field in fields(Target) if field.name != "deployment")
+
+
 class TargetRegistry:
     """Reads and writes delivery_targets and its history."""
 
@@ -272,7 +275,7 @@ def _one(cursor: sqlite3.Cursor) -> Target:
 
 
 def _target(row: tuple[Any, ...]) -> Target:
-    target_id, url, team, user, *rest = row[:14]
-    return Target(
-        target_id, url, team or None, user or None, *rest, deployment=Deployment(*row[14:])
-    )
+    values = dict(zip(_FIELDS, row[:14], strict=True))
+    values["team_slug"] = values["team_slug"] or None
+    values["user_email"] = values["user_email"] or None
+    return Target(**values, deployment=Deployment(*row[14:]))

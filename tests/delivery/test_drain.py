@@ -1,0 +1,67 @@
+"""What a drain promises when the receiver behaves, or refuses single events."""
+
+from __future__ import annotations
+
+from spec_kitty_sync.conformance.stub import each, per_event, rejected, result
+
+
+def test_drain_delivers_everything_once_in_journal_order(bench, stub):
+    """All events arrive in the order of the journal, and a second drain posts nothing."""
+    ids = bench.append(25)
+    report = bench.drain(stub.url, batch=10)
+    assert stub.seen_ids == ids
+    assert (report.selected, report.delivered, report.requests) == (25, 25, 3)
+    assert set(bench.states(stub.url).values()) == {"delivered"}
+    assert bench.drain(stub.url).requests == 0
+    assert len(stub.requests) == 3
+
+
+def test_drain_sends_the_stored_bytes(bench, stub):
+    """The body on the wire is the stored bytes, joined and nothing else."""
+    ids = bench.append(3)
+    bench.drain(stub.url)
+    stored = [bench.journal.get(event_id).body for event_id in ids]
+    assert stub.requests[0].raw == b'{"events":[' + b",".join(stored) + b"]}"
+    assert stub.requests[0].path == "/api/v1/events/batch/"
+    assert stub.requests[0].headers["Accept-Encoding"] == "identity"
+    assert stub.requests[0].headers["X-Spec-Kitty-Sync-Protocol"] == "1.0"
+
+
+def test_drain_counts_duplicates_as_delivered(bench, stub):
+    """A receiver that has an event already makes it delivered, counted apart."""
+    ids = bench.append(3)
+    stub.store(ids[1])
+    report = bench.drain(stub.url)
+    assert (report.delivered, report.duplicates) == (2, 1)
+    assert bench.rows(stub.url)[ids[1]] == ("delivered", "duplicate")
+
+
+def test_rejected_event_is_tried_by_five_drains_then_parked(bench, stub):
+    """A rejected event is sent by five drains in all; then it is a dead letter and rests."""
+    bad, good = bench.append(2)
+    stub.always(per_event({bad: rejected("to_lane is missing")}))
+    for round_ in range(1, 6):
+        report = bench.drain(stub.url)
+        assert (report.rejected, report.dead) == ((1, 0) if round_ < 5 else (0, 1))
+    assert bench.rows(stub.url) == {
+        bad: ("dead_letter", "schema_mismatch"),
+        good: ("delivered", ""),
+    }
+    assert bench.drain(stub.url).requests == 0
+    (group,) = report.failures
+    assert (group.reason, group.count, group.example_ids) == ("to_lane is missing", 1, (bad,))
+
+
+def test_pending_event_is_asked_again_after_its_time(bench, stub):
+    """`pending` is no failure: asked again after 30 s, then after twice as long."""
+    (event,) = bench.append()
+    stub.next(each(result("queued")), each(result("pending")))
+    assert bench.drain(stub.url).pending == 1
+    assert bench.drain(stub.url).selected == 0
+    bench.clock.advance(31)
+    assert bench.drain(stub.url).pending == 1
+    bench.clock.advance(31)
+    assert bench.drain(stub.url).selected == 0
+    bench.clock.advance(31)
+    assert bench.drain(stub.url).delivered == 1
+    assert bench.states(stub.url) == {event: "delivered"}
