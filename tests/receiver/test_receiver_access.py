@@ -41,7 +41,8 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer a b", "Bearer nope", "Basic dG9r", "Bearer sks1.e30.AAAA", "tok"]
+    "header",
+    ["", "Bearer", "Bearer a b", "Bearer nope", "Basic dG9r", "Bearer sks1.e30.AAAA", "tok"],
 )
 def test_access_without_a_good_token_is_401(
     serve_receiver: Callable[..., Server], header: str

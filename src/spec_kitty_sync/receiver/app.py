@@ -75,7 +75,7 @@ def _routes(receiver: Receiver) -> list[BaseRoute]:
         route("token", "/api/v1/token/", tokens.login, "POST"),
         route("refresh", "/api/v1/token/refresh/", tokens.refresh, "POST"),
         route("ws-token", "/api/v1/ws-token", tokens.live, "POST"),
-        WebSocketRoute("/api/v1/ws/", LiveEndpoint(receiver)),
+        WebSocketRoute("/api/v1/ws/", LiveEndpoint(receiver).talk),
     ]
     if receiver.settings.test_hooks:
         hooks = TestHooks(receiver)

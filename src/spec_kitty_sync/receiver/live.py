@@ -24,7 +24,7 @@ class LiveEndpoint:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    async def __call__(self, socket: WebSocket) -> None:
+    async def talk(self, socket: WebSocket) -> None:
         try:
             principal = self._authenticate(socket)
         except Refusal as refusal:
