@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Literal
 
 from spec_kitty_sync.errors import ContractError, UnknownEventTypeError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Family = Literal["team_bound", "discardable", "local_only"]
 CORE, FIELD = "core", "field"
