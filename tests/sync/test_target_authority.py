@@ -8,7 +8,7 @@ import pytest
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, UsageError
-from spec_kitty_sync.sync.config import Settings, write_setting
+from spec_kitty_sync.sync.config import Settings, write_settings
 from spec_kitty_sync.sync.target_authority import (
     OverrideMode,
     QueueScopeStatus,
@@ -56,7 +56,7 @@ def log_in(home: Home, url: str, *, user: str = "user@example.com", team: str = 
 def test_config_and_environment_give_one_answer(home, config, env, override, mode, resolved):
     """Every combination of config, environment and override has exactly the stated outcome."""
     if config:
-        write_setting(home, "server_url", config)
+        write_settings(home, {"server_url": config})
     environ = {"SPEC_KITTY_SAAS_URL": env, "SPEC_KITTY_TARGET_OVERRIDE": override}
     target = resolve(home, **{k: v for k, v in environ.items() if v})
     assert target.override_mode is mode
@@ -65,7 +65,7 @@ def test_config_and_environment_give_one_answer(home, config, env, override, mod
 
 def test_two_different_targets_are_refused_with_both_ways_out(home):
     """A split brain names both addresses, the command for each way out, and exits with 2."""
-    write_setting(home, "server_url", A)
+    write_settings(home, {"server_url": A})
     with pytest.raises(AmbiguousTargetError) as caught:
         resolve(home, SPEC_KITTY_SAAS_URL=B).require()
     assert A in caught.value.message
@@ -77,10 +77,10 @@ def test_two_different_targets_are_refused_with_both_ways_out(home):
 
 def test_following_either_remedy_clears_the_refusal(home):
     """Writing the environment's address into the config, or overriding, ends the refusal."""
-    write_setting(home, "server_url", A)
+    write_settings(home, {"server_url": A})
     overridden = resolve(home, SPEC_KITTY_SAAS_URL=B, SPEC_KITTY_TARGET_OVERRIDE="process")
     assert overridden.require().rstrip("/") == B
-    write_setting(home, "server_url", B)
+    write_settings(home, {"server_url": B})
     assert resolve(home, SPEC_KITTY_SAAS_URL=B).require().rstrip("/") == B
 
 
@@ -100,7 +100,7 @@ def test_a_misspelt_override_is_refused(home):
 def test_credentials_of_another_origin_are_not_used(home):
     """Logged in at A, resolved to B: no user, no team, no scope."""
     log_in(home, A)
-    write_setting(home, "server_url", B)
+    write_settings(home, {"server_url": B})
     target = resolve(home)
     assert (target.user_id, target.team_slug, target.derived_queue_scope) == (None, None, None)
 
@@ -108,7 +108,7 @@ def test_credentials_of_another_origin_are_not_used(home):
 def test_the_queue_scope_is_derived_from_the_target(home):
     """Scope and queue file follow from server, user and team, as older CLIs named them."""
     log_in(home, A)
-    write_setting(home, "server_url", A)
+    write_settings(home, {"server_url": A})
     target = resolve(home)
     assert target.user_id == "user@example.com"
     assert target.queue_db_path == home.root / "queues" / "queue-21921a051ce88219.db"
@@ -140,7 +140,7 @@ def test_scope_digests_are_those_of_released_versions(home, server, user, team, 
 def test_active_queue_scope_is_reported_and_changes_nothing(home, stored, expected):
     """The scope file of older CLIs is named stale or matching and never decides the target."""
     log_in(home, A)
-    write_setting(home, "server_url", A)
+    write_settings(home, {"server_url": A})
     if stored:
         home.active_queue_scope.write_text(stored)
     target = resolve(home)
@@ -162,7 +162,7 @@ def test_a_broken_config_names_the_key(home, text):
 def test_writing_a_setting_keeps_comments(home):
     """`sync server` changes one value and leaves comments and other tables alone."""
     home.config_toml.write_text('# mine\n[other]\nx = 1 # keep\n[sync]\nmode = "TEAMSPACE"\n')
-    write_setting(home, "server_url", A)
+    write_settings(home, {"server_url": A})
     text = home.config_toml.read_text()
     assert "# mine" in text
     assert "x = 1 # keep" in text

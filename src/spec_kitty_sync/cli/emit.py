@@ -50,3 +50,10 @@ def _payload(source: IO[str]) -> dict[str, Any]:
             remedy="Give one JSON object.",
         )
     return payload
+
+
+def _subject(payload: dict[str, Any]) -> str:
+    for key in ("wp_id", "mission_id", "mission_slug", "feature_slug"):
+        if isinstance(value := payload.get(key), str):
+            return value
+    raise UsageError("the payload names no work package or mission", remedy="Give --aggregate-id.")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from spec_kitty_sync.events.models import Event
+    from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget
+
 _WIDTH = 80
 
 
@@ -107,3 +110,23 @@ def progress(*, quiet: bool, label: str = "delivering") -> Iterator[Callable[[in
             bar.update(task, completed=done, total=total)
 
         yield move
+
+
+def target(resolved: ResolvedSyncTarget, *, as_json: bool) -> None:
+    """Print where events go."""
+    if as_json:
+        print_json(resolved)
+    elif resolved.override_mode == "setup_only":
+        say(f"config.toml:         {resolved.configured_server_url}")
+        say(f"SPEC_KITTY_SAAS_URL: {resolved.env_server_url}")
+        say("These differ, so nothing is sent.")
+    elif resolved.resolved_server_url is None:
+        say("No server is chosen; events stay in the journal.")
+        say("Choose one with `spec-kitty sync server URL`.")
+    else:
+        say(f"Events go to {resolved.resolved_server_url}.")
+
+
+def emitted(event: Event) -> None:
+    """Print the id of an event that is stored now."""
+    say(f"{event.event_type} {event.event_id}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from spec_kitty_sync import api
-from spec_kitty_sync.cli import render
+from spec_kitty_sync.cli import render, render_sync
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
 
 
@@ -44,7 +44,7 @@ def now(limit: int | None, home: Path | None, as_json: bool) -> int:
     settings = settings_from(home)
     with render.progress(quiet=as_json) as watch:
         result = api.deliver(settings, limit=limit, watch=watch)
-    return render.delivery(result, as_json=as_json)
+    return render_sync.delivery(result, as_json=as_json)
 
 
 @click.command()
@@ -58,4 +58,4 @@ def status(home: Path | None, as_json: bool) -> int:
       spec-kitty sync status
       spec-kitty sync status --json
     """
-    return render.status(api.status(settings_from(home)), as_json=as_json)
+    return render_sync.status(api.status(settings_from(home)), as_json=as_json)

@@ -97,17 +97,17 @@ def _wrong(key: str, value: object, wanted: str) -> UsageError:
     )
 
 
-def write_setting(home: Home, key: str, value: str | None) -> None:
-    """Set or remove `[sync] key` in `config.toml`; comments and other keys stay."""
+def write_settings(home: Home, values: Mapping[str, str | None]) -> None:
+    """Set (or, for None, remove) keys of `[sync]` in `config.toml`; comments stay."""
     import tomlkit
 
     path = home.ensure().config_toml
-    document = (
-        tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    )
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    document = tomlkit.parse(text)
     table = document.setdefault("sync", tomlkit.table())
-    if value is None:
-        table.pop(key, None)
-    else:
-        table[key] = value
+    for key, value in values.items():
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
     write_atomic(path, tomlkit.dumps(document).encode())

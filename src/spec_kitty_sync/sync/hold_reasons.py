@@ -26,9 +26,7 @@ _KNOWN = {
         "two sources disagree about its content", "Run `spec-kitty sync migrate conflicts list`."
     ),
     "too_large": HoldReason("larger than the receiver takes", _REPLACE),
-    "corrupt": HoldReason(
-        "stored bytes differ from their hash", "Run `spec-kitty sync verify`."
-    ),
+    "corrupt": HoldReason("stored bytes differ from their hash", "Run `spec-kitty sync verify`."),
 }
 
 
