@@ -70,8 +70,8 @@ def _what_waits(report: StatusReport) -> None:
             "Fetch them with `spec-kitty sync migrate`."
         )
     elif report.delivery_ledger.undelivered == 0 and not report.terminal_failures.count:
-        held = sum(each.count for each in report.held if each.remedy)
-        say("Everything that may leave is delivered." if held else "Everything delivered.")
+        stuck = any(held.remedy for held in report.held)
+        say("Everything that may leave is delivered." if stuck else "Everything delivered.")
 
 
 def _held_line(held: Held) -> str:

@@ -114,7 +114,7 @@ def _yaml() -> Any:
 
 
 def _document(root: Path) -> Any:
-    from ruamel.yaml import YAMLError
+    from ruamel.yaml.error import YAMLError
 
     path = root / CONFIG
     if not path.exists():

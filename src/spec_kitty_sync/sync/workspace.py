@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.ledger import SqliteLedger
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
 from spec_kitty_sync.event_journal.journal import SqliteJournal
@@ -119,7 +120,7 @@ def _wire(settings: Settings, config: SyncConfig, store: Store, clock: Clock) ->
         resolved=resolve_target(settings, config),
         clock=clock,
         store=store,
-        journal=SqliteJournal(store, clock=clock),
+        journal=SqliteJournal(store, clock=clock, delivery=SqliteDeliveryFacts(store)),
         ledger=SqliteLedger(store, clock=clock),
         targets=TargetRegistry(store, clock=clock),
     )
