@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.event_journal.models import Appended, AppendResult
+from spec_kitty_sync.event_journal.models import Appended, AppendResult, DeliveryFacts
 from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S, fingerprint_of, unreadable
 from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
 from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource
 from spec_kitty_sync.sync.migrate_compare import classify
-from spec_kitty_sync.sync.migrate_marks import fingerprint_any, stamp_of
+from spec_kitty_sync.sync.migrate_marks import stamp_of
 from spec_kitty_sync.sync.migrate_report import (
     QUEUED_ONLY_NOTE,
     MigrationReport,
@@ -31,7 +30,7 @@ from spec_kitty_sync.sync.migrate_report import (
 )
 from spec_kitty_sync.sync.migrate_rows import Candidate, judge
 from spec_kitty_sync.sync.migrate_scope import Scopes
-from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource
+from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored
 
 CONFLICT_HOLD = "migration_conflict"
 _CHUNK = 1000
@@ -55,6 +54,7 @@ class Parts:
     store: Store
     journal: SqliteJournal
     corrections: Corrections
+    delivery: DeliveryFacts
     registry: Registry
     clock: Clock
 
@@ -99,7 +99,7 @@ class Migrator:
             StoreError: our own database failed; nothing of this source was imported.
         """
         stored = self._own.source(source.name)
-        if stored and stored.ignored_reason and _still_ignored(source.path, stored):
+        if stored and is_ignored(source.path, stored):
             return SourceReport(
                 source.name,
                 source.kind.value,
@@ -280,10 +280,6 @@ class Migrator:
 
     def _now_ms(self) -> int:
         return self._parts.clock.now_ms()
-
-
-def _still_ignored(path: Path, stored: StoredSource) -> bool:
-    return fingerprint_any(path) == stored.ignored_fingerprint
 
 
 def _chunks(rows: Iterator[LegacyRow]) -> Iterator[list[LegacyRow]]:

@@ -46,12 +46,18 @@ def judge(row: LegacyRow, registry: Registry) -> Candidate | Refused:
         event = admit(body, registry=registry, row_id=row.column_id)
     except AdmissionError as exc:
         return _refused(row, str(exc.facts.get("reason", exc.code)), exc.message)
-    if event.tier and event.event_type.startswith(_LOCAL_ONLY_TYPES):
-        event = event._replace(tier=0)
+    event = local_only_by_type(event)
     note = None
     if event.notes or (row.column_type is not None and row.column_type != event.event_type):
         note = _note(row, event)
     return Candidate(row, event, hashlib.sha256(body).digest(), note)
+
+
+def local_only_by_type(event: Admitted) -> Admitted:
+    """Return *event*, with tier 0 for the types that older CLIs never sent to a server."""
+    if event.tier and event.event_type.startswith(_LOCAL_ONLY_TYPES):
+        return event._replace(tier=0)
+    return event
 
 
 def _refused(row: LegacyRow, reason: str, detail: str) -> Refused:

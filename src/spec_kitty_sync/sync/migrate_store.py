@@ -6,12 +6,13 @@ All methods run inside the caller's transaction on the store of the home.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.sync.legacy_sources import LegacySource
+from spec_kitty_sync.sync.migrate_marks import fingerprint_any
 from spec_kitty_sync.sync.migrate_rows import Candidate, Refused
 
 _SOURCE_COLUMNS = """
@@ -86,6 +87,9 @@ GROUP BY old.seq
 """
 _AUDIT = "INSERT INTO migration_audit (at_ms, action, subject, reason, detail) VALUES (?,?,?,?,?)"
 _AUDITS = "SELECT at_ms, action, subject, reason, detail FROM migration_audit ORDER BY id"
+_QUARANTINED_ROWS = """
+SELECT source_row FROM migration_quarantine WHERE source_id = ? AND present
+"""
 _KNOWN = """
 SELECT value FROM json_each(?) WHERE value IN (SELECT event_id FROM journal_ids)
 """
@@ -110,6 +114,14 @@ class StoredSource(NamedTuple):
     body_failures: int
     ignored_reason: str | None
     ignored_fingerprint: bytes | None
+
+
+def is_ignored(path: Path, stored: StoredSource) -> bool:
+    """Tell whether the operator ignores the source at *path*, and it has not changed since."""
+    return (
+        stored.ignored_fingerprint is not None
+        and fingerprint_any(path) == stored.ignored_fingerprint
+    )
 
 
 class Audited(NamedTuple):
@@ -257,5 +269,7 @@ class MigrationStore:
         with self._store.reading() as conn:
             return tuple(Audited(*row) for row in conn.execute(_AUDITS))
 
-    def connection(self) -> sqlite3.Connection:
-        return self._store.conn
+    def quarantined_rows(self, source_id: int) -> frozenset[int]:
+        """Return the row numbers of a source that are kept in quarantine."""
+        with self._store.reading() as conn:
+            return frozenset(row[0] for row in conn.execute(_QUARANTINED_ROWS, (source_id,)))

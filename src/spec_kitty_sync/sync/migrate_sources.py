@@ -1,0 +1,192 @@
+"""What is known of each legacy source: listed, left alone on request, and what waits in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._files import Home
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.errors import SourceError, UsageError
+from spec_kitty_sync.sync.legacy_open import fingerprint_of
+from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
+from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource, discover, shown_path
+from spec_kitty_sync.sync.migrate_marks import fingerprint_any, stamp_of
+from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored
+
+_CHUNK = 1000
+_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True)
+class KnownSource:
+    """One source as `sources list` shows it; `scope` None means unknown."""
+
+    path: str
+    kind: str
+    digest: str | None
+    scope: str | None
+    outcome: str | None
+    rows: int
+    problem: str | None
+    ignored: str | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One source and how many of its rows the journal has not got; None when unreadable."""
+
+    path: str
+    kind: str
+    problem: str | None
+    rows: int | None
+    waiting: int | None
+    body_uploads: int = 0
+    body_failures: int = 0
+
+
+def list_sources(home: Home, store: Store | None) -> tuple[KnownSource, ...]:
+    """Return every source that is there or was read before. Writes nothing."""
+    stored = {s.path: s for s in MigrationStore(store).sources()} if store else {}
+    found = {source.name: source for source in discover(home)}
+    return tuple(_known(path, found.get(path), stored.get(path)) for path in {**found, **stored})
+
+
+def _known(path: str, source: LegacySource | None, stored: StoredSource | None) -> KnownSource:
+    problem = source.problem.reason if source and source.problem else None
+    return KnownSource(
+        path=path,
+        kind=source.kind.value if source else stored.kind if stored else "",
+        digest=source.digest if source else stored.digest if stored else None,
+        scope=stored.scope if stored else None,
+        outcome=stored.outcome if stored else None,
+        rows=stored.row_count if stored else 0,
+        problem=problem,
+        ignored=stored.ignored_reason if stored else None,
+    )
+
+
+def ignore(home: Home, store: Store, path: Path, *, reason: str, clock: Clock) -> KnownSource:
+    """Leave the source at *path* alone until its bytes change; audited.
+
+    Raises:
+        UsageError: nothing is there, or no reason is given.
+    """
+    if not reason.strip():
+        raise UsageError("no reason is given", remedy="Add `--reason TEXT`.")
+    source = _named(home, path)
+    own = MigrationStore(store)
+    with store.transaction():
+        stored = own.open_source(source)
+        own.ignore(stored.id, reason, fingerprint_any(source.path))
+        own.audit("source.ignore", source.name, reason=reason, detail=None, now_ms=clock.now_ms())
+    return _known(source.name, source, own.source(source.name))
+
+
+def unignore(home: Home, store: Store, path: Path, *, clock: Clock) -> KnownSource:
+    """Read the source at *path* again from the next migration on; audited.
+
+    Raises:
+        UsageError: it is not ignored.
+    """
+    own = MigrationStore(store)
+    name = shown_path(path.expanduser().absolute())
+    stored = own.source(name)
+    if stored is None or stored.ignored_reason is None:
+        raise UsageError(
+            f"{name} is not ignored",
+            remedy="Run `spec-kitty sync migrate sources list` to see those that are.",
+        )
+    with store.transaction():
+        own.ignore(stored.id, None, None)
+        own.audit("source.unignore", name, reason="", detail=None, now_ms=clock.now_ms())
+    return _known(name, None, own.source(name))
+
+
+def _named(home: Home, path: Path) -> LegacySource:
+    absolute = path.expanduser().absolute()
+    wanted = shown_path(absolute)
+    for source in discover(home, [absolute]):
+        if source.name == wanted:
+            if source.problem and source.problem.code == "vanished":
+                break
+            return source
+    if absolute.is_dir():
+        return LegacySource(absolute, discover(home, [absolute])[-1].kind)
+    raise UsageError(f"{wanted} is not there", remedy="Check the path.")
+
+
+def waiting(home: Home, store: Store | None) -> tuple[Waiting, ...]:
+    """Return what each source of *home* holds that the journal does not. Writes nothing.
+
+    A source whose files look as they did when it was imported is not opened again; one that
+    the operator ignores is left out until it changes.
+    """
+    own = MigrationStore(store) if store else None
+    return tuple(_all_waiting(discover(home), own))
+
+
+def _all_waiting(sources: Iterable[LegacySource], own: MigrationStore | None) -> Iterator[Waiting]:
+    for source in sources:
+        stored = own.source(source.name) if own else None
+        if stored and is_ignored(source.path, stored):
+            continue
+        if stored and _as_imported(source, stored):
+            yield Waiting(
+                source.name,
+                source.kind.value,
+                None,
+                stored.row_count,
+                0,
+                stored.body_uploads,
+                stored.body_failures,
+            )
+            continue
+        try:
+            with open_source(source, patience_s=_PATIENCE_S, check=False) as view:
+                yield _count(view, own, stored)
+        except SourceError as exc:
+            detail = str(exc.facts.get("detail", exc.message))
+            yield Waiting(source.name, source.kind.value, detail, None, None)
+
+
+def _as_imported(source: LegacySource, stored: StoredSource) -> bool:
+    """Tell whether the files are those that were imported: by size and times, else by bytes."""
+    if stored.fingerprint is None or source.problem is not None:
+        return False
+    if stored.stamp and stamp_of(source.path, now_ms=2**62) == stored.stamp:
+        return True
+    try:
+        return fingerprint_of(source.path) == stored.fingerprint
+    except OSError:
+        return False
+
+
+def _count(view: SourceView, own: MigrationStore | None, stored: StoredSource | None) -> Waiting:
+    rows = waits = 0
+    held_back = own.quarantined_rows(stored.id) if own and stored else frozenset()
+    iterator = view.rows()
+    while chunk := list(islice(iterator, _CHUNK)):
+        rows += len(chunk)
+        fresh = [row for row in chunk if row.row not in held_back]
+        waits += len(fresh) - _known_count(fresh, own)
+    return Waiting(
+        view.source.name,
+        view.source.kind.value,
+        None,
+        rows,
+        waits,
+        view.body_uploads,
+        view.body_failures,
+    )
+
+
+def _known_count(rows: Sequence[LegacyRow], own: MigrationStore | None) -> int:
+    if own is None:
+        return 0
+    ids = [row.column_id for row in rows if row.column_id]
+    known = own.known(ids)
+    return sum(1 for row in rows if row.column_id in known)
