@@ -33,7 +33,9 @@ def emit(event_type: str, source: IO[str], home: Path | None, tier: int | None, 
       echo '{"wp_id": "WP01", "entry_type": "note", "entry_content": "hi"}' |
         spec-kitty emit HistoryAdded --json -
     """
-    event = api.emit(settings_from(home), event_type, _payload(source), data_tier=tier, **ids)
+    payload = _payload(source)
+    ids["aggregate_id"] = ids["aggregate_id"] or _subject(payload)
+    event = api.emit(settings_from(home), event_type, payload, data_tier=tier, **ids)
     render.emitted(event)
 
 

@@ -14,6 +14,9 @@ from spec_kitty_sync import __version__
 from spec_kitty_sync.cli.render_error import interrupted, report_error
 from spec_kitty_sync.errors import SpecKittyError
 
+WANTS_JSON = "spec_kitty_sync.wants_json"
+"""Context key of a dict that `--json` fills, so that errors are printed as JSON too."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called.
@@ -96,8 +99,9 @@ def cli() -> None:
 
 def run(argv: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the codes of docs/architecture.md."""
+    wants_json: dict[str, bool] = {}
     try:
-        code = cli.main(args=argv, prog_name="spec-kitty", standalone_mode=False)
+        code = _invoke(list(sys.argv[1:] if argv is None else argv), wants_json)
     except click.exceptions.Exit as exc:
         code = exc.exit_code
     except click.ClickException as exc:
@@ -106,9 +110,15 @@ def run(argv: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         code = interrupted()
     except SpecKittyError as exc:
-        code = report_error(exc, as_json="--json" in (argv or sys.argv))
+        code = report_error(exc, as_json=bool(wants_json))
     except BrokenPipeError:
         # The reader of our output went away; what was done stays done.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _invoke(args: list[str], wants_json: dict[str, bool]) -> object:
+    with cli.make_context("spec-kitty", args) as ctx:
+        ctx.meta[WANTS_JSON] = wants_json
+        return cli.invoke(ctx)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from spec_kitty_sync._files import Home
+from spec_kitty_sync.cli.main import WANTS_JSON
 from spec_kitty_sync.sync.config import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,10 +27,20 @@ def home_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """Add `--json`, handed over as `as_json`: stdout is one JSON object."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(
-        command
-    )
+    """Add `--json`, handed over as `as_json`: stdout is one JSON object, errors included."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=_remember_json,
+        help="Print one JSON object on stdout.",
+    )(command)
+
+
+def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    if value:
+        ctx.meta.get(WANTS_JSON, {})["json"] = True
+    return value
 
 
 def settings_from(home: Path | None) -> Settings:

@@ -91,7 +91,7 @@ def status(report: StatusReport, *, as_json: bool) -> int:
     _legacy(report)
     for failed in report.terminal_failures.events[:5]:
         say(f"parked: {failed.event_id}  {visible(failed.last_error or '')}")
-    say(f"\n{report.summary[:1].upper()}{report.summary[1:]}.")
+    say(f"{report.summary[:1].upper()}{report.summary[1:]}.")
     return report.exit_code
 
 

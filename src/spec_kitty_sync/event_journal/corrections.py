@@ -26,7 +26,7 @@ WHERE seq IN (SELECT value FROM json_each(?)) AND body IS NOT NULL
 _SEQS = "SELECT seq FROM event_journal WHERE event_id IN (SELECT value FROM json_each(?))"
 _REPLACE = """
 UPDATE event_journal SET event_type = ?, body = ?, body_sha256 = ?, canonical_hash = NULL,
-    body_bytes = ?, occurred_at = ?, tier = ?, team = ?, project_uuid = ?, family = ?,
+    body_bytes = ?, occurred_at = ?, tier = ?, team = ?, project_uuid = ?,
     lamport_clock = ?, coalesce_identity = ?, hold = NULL, hold_detail = NULL
 WHERE seq = ?
 """
@@ -167,7 +167,6 @@ def _replacement(event: Admitted) -> tuple[object, ...]:
         event.tier,
         event.team,
         event.project_uuid,
-        event.family,
         event.lamport_clock,
         event.coalesce_identity,
     )

@@ -28,20 +28,16 @@ from spec_kitty_sync.events.admission import Admitted
 
 _INSERT = """
 INSERT OR IGNORE INTO event_journal (
-    event_id, event_type, body, body_sha256, body_bytes, appended_at_ms, occurred_at, tier, team,
-    project_uuid, family, lamport_clock, coalesce_identity, hold, hold_detail
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    event_id, event_type, tier, team, hold, body_bytes, appended_at_ms, occurred_at, project_uuid,
+    lamport_clock, coalesce_identity, hold_detail, body_sha256, body
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _IDENTITY = """
 SELECT seq, body_sha256, canonical_hash, body FROM event_journal WHERE event_id = ?
 """
 _TOP = "SELECT coalesce(max(seq), 0) FROM event_journal"
 _COUNT_NEW = """
-INSERT INTO event_journal_count
-SELECT tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
-       coalesce(removed, ''), count(*), sum(body_bytes)
-FROM event_journal WHERE seq > ?
-GROUP BY 1, 2, 3, 4, 5
+INSERT INTO event_journal_count VALUES (?, ?, ?, 0, '', ?, ?)
 ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
 """
 _COUNT_SHIFT = """
@@ -63,7 +59,7 @@ ORDER BY seq LIMIT 1
 """
 _COALESCIBLE = """
 SELECT seq FROM event_journal
-WHERE coalesce_identity = ? AND superseded_by IS NULL AND body IS NOT NULL AND seq < ?
+WHERE coalesce_identity = ? AND superseded_by IS NULL AND removed IS NULL AND seq < ?
 """
 _SUPERSEDE = """
 UPDATE event_journal SET superseded_by = ?
@@ -71,7 +67,7 @@ WHERE seq IN (SELECT value FROM json_each(?)) AND superseded_by IS NULL AND body
 """
 _COLUMNS = """
 seq, event_id, event_type, body, body_sha256, body_bytes, appended_at_ms, occurred_at, tier, team,
-project_uuid, family, lamport_clock, hold, hold_detail, superseded_by, removed, removed_at_ms
+project_uuid, lamport_clock, hold, hold_detail, superseded_by, removed, removed_at_ms
 """
 _BY_ID = f"SELECT {_COLUMNS} FROM event_journal WHERE event_id = ?"  # noqa: S608  (constant)
 _AFTER = f"SELECT {_COLUMNS} FROM event_journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  (constant)
@@ -81,6 +77,7 @@ WHERE seq IN (SELECT value FROM json_each(?)) AND body IS NOT NULL ORDER BY seq
 """
 _HIGHEST_CLOCK = "SELECT coalesce(max(lamport_clock), 0) FROM event_journal"
 _CHUNK = 1000
+_NO_TOP = 2**63  # nothing was inserted: whatever is found was there before
 
 
 def content_hash(body: bytes) -> bytes:
@@ -112,73 +109,71 @@ class SqliteJournal:
             StoreFullError, StoreBusyError: nothing was written.
             StoreUncertainError: the commit may or may not have reached the disk.
         """
-        (result,) = self.append_many((event,))
-        if result.outcome is Appended.CONFLICT:
+        with self._store.transaction() as conn:
+            cursor = conn.execute(_INSERT, _row(event, self._clock.now_ms()))
+            if cursor.rowcount == 1:
+                seq = cursor.lastrowid or 0
+                conn.execute(_COUNT_NEW, (*_group(event), 1, len(event.body)))
+                if event.coalesce_identity is not None:
+                    self._supersede_older(conn, event.coalesce_identity, seq)
+                return AppendReceipt(seq, event.event_id, inserted=True)
+            known = _settle(conn, event, _NO_TOP, set())
+        if known.outcome is Appended.CONFLICT:
             raise EventConflictError(
                 f"event {event.event_id} is stored with other content", event_id=event.event_id
             )
-        return AppendReceipt(result.seq, result.event_id, result.outcome is Appended.INSERTED)
+        return AppendReceipt(known.seq, event.event_id, inserted=False)
 
-    def append_many(
-        self, events: Iterable[Admitted], *, coalesce: bool = True
-    ) -> tuple[AppendResult, ...]:
+    def append_many(self, events: Iterable[Admitted]) -> tuple[AppendResult, ...]:
         """Store all *events* in one transaction; one result each, in the given order.
 
         An id that is stored with other content is reported as CONFLICT and changes nothing.
-        Without *coalesce* older events of the same identity stay selected: imported ones come
-        in no particular order.
         """
         results: list[AppendResult] = []
         source = iter(events)
         with self._store.transaction() as conn:
-            before = conn.execute(_TOP).fetchone()[0]
             while chunk := list(islice(source, _CHUNK)):
-                results.extend(self._insert(conn, chunk))
-            conn.execute(_COUNT_NEW, (before,))
-            if coalesce:
-                self._coalesce(conn, results)
+                answers = self._insert(conn, chunk)
+                self._follow_up(conn, chunk, answers)
+                results.extend(answers)
         return tuple(results)
 
     def _insert(self, conn: sqlite3.Connection, chunk: list[Admitted]) -> list[AppendResult]:
         now_ms = self._clock.now_ms()
         top = conn.execute(_TOP).fetchone()[0]
-        cursor = conn.executemany(_INSERT, (_row(event, now_ms) for event in chunk))
-        if cursor.rowcount == len(chunk):
+        done = conn.executemany(_INSERT, [_row(event, now_ms) for event in chunk]).rowcount
+        if done == len(chunk):
+            first = conn.execute(_TOP).fetchone()[0] - done + 1
             return [
                 AppendResult(event.event_id, seq, Appended.INSERTED)
-                for seq, event in enumerate(
-                    chunk, conn.execute(_TOP).fetchone()[0] - len(chunk) + 1
-                )
+                for seq, event in enumerate(chunk, first)
             ]
         seen: set[int] = set()
         return [_settle(conn, event, top, seen) for event in chunk]
 
-    def _coalesce(self, conn: sqlite3.Connection, results: list[AppendResult]) -> None:
-        """Mark older events of the same identity superseded, if nobody was told of them."""
-        inserted = [r.seq for r in results if r.outcome is Appended.INSERTED]
-        if not inserted:
-            return
-        new = conn.execute(
-            "SELECT seq, coalesce_identity FROM event_journal"
-            " WHERE seq BETWEEN ? AND ? AND coalesce_identity IS NOT NULL ORDER BY seq",
-            (inserted[0], inserted[-1]),
-        ).fetchall()
-        for seq, identity in new:
-            older = [row[0] for row in conn.execute(_COALESCIBLE, (identity, seq))]
-            if older:
-                self.supersede(older, by=seq)
+    def _follow_up(
+        self, conn: sqlite3.Connection, chunk: list[Admitted], answers: list[AppendResult]
+    ) -> None:
+        """Count the inserted events and let the newest of each identity supersede the older."""
+        groups: dict[tuple[bool, str, str], list[int]] = {}
+        for event, answer in zip(chunk, answers, strict=True):
+            if answer.outcome is Appended.INSERTED:
+                groups.setdefault(_group(event), []).append(len(event.body))
+        conn.executemany(
+            _COUNT_NEW, [(*key, len(sizes), sum(sizes)) for key, sizes in groups.items()]
+        )
+        for event, answer in zip(chunk, answers, strict=True):
+            if event.coalesce_identity is not None and answer.outcome is Appended.INSERTED:
+                self._supersede_older(conn, event.coalesce_identity, answer.seq)
 
-    def supersede(self, older: Sequence[int], *, by: int) -> int:
-        """Mark those of *older* that nobody was told of as replaced by row *by*; return how many.
-
-        A row that is superseded already stays as it is.
-        """
-        with self._store.transaction() as conn:
-            free = sorted(self._delivery.untouched(older))
+    def _supersede_older(self, conn: sqlite3.Connection, identity: str, seq: int) -> None:
+        """Mark older events of *identity* superseded, if nobody was told of them."""
+        older = [row[0] for row in conn.execute(_COALESCIBLE, (identity, seq))]
+        free = sorted(self._delivery.untouched(older)) if older else []
+        if free:
             self.shift_counts(conn, free, -1)
-            changed = conn.execute(_SUPERSEDE, (by, json.dumps(free))).rowcount
+            conn.execute(_SUPERSEDE, (seq, json.dumps(free)))
             self.shift_counts(conn, free, +1)
-        return changed
 
     def shift_counts(self, conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None:
         """Take the rows *seqs* out of the counts (-1) or put them in (+1)."""
@@ -242,24 +237,27 @@ class SqliteJournal:
             return int(conn.execute(_HIGHEST_CLOCK).fetchone()[0])
 
 
+def _group(event: Admitted) -> tuple[bool, str, str]:
+    return event.tier == 0, event.team or "", event.hold or ""
+
+
 def _row(event: Admitted, now_ms: int) -> tuple[object, ...]:
     body = event.body
     return (
         event.event_id,
         event.event_type,
-        body,
-        hashlib.sha256(body).digest(),
+        event.tier,
+        event.team,
+        event.hold,
         len(body),
         now_ms,
         event.occurred_at,
-        event.tier,
-        event.team,
         event.project_uuid,
-        event.family,
         event.lamport_clock,
         event.coalesce_identity,
-        event.hold,
         event.hold_detail,
+        hashlib.sha256(body).digest(),
+        body,
     )
 
 

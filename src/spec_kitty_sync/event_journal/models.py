@@ -57,7 +57,6 @@ class JournalRecord:
     tier: int
     team: str | None
     project_uuid: str | None
-    family: str
     lamport_clock: int | None
     hold: str | None
     hold_detail: str | None

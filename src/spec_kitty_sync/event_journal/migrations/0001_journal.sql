@@ -2,31 +2,31 @@
 -- gc, archive and discard clear `body` and keep everything else.
 CREATE TABLE event_journal (
     seq               INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id          TEXT    NOT NULL UNIQUE CHECK (event_id <> ''),
+    event_id          TEXT    NOT NULL UNIQUE,
     event_type        TEXT    NOT NULL,
-    body              BLOB,
-    body_sha256       BLOB    NOT NULL CHECK (length(body_sha256) = 32),
-    canonical_hash    BLOB             CHECK (length(canonical_hash) = 32),
-    body_bytes        INTEGER NOT NULL CHECK (body_bytes > 0),
-    appended_at_ms    INTEGER NOT NULL,
-    occurred_at       TEXT,
     tier              INTEGER NOT NULL CHECK (tier BETWEEN 0 AND 4),
     team              TEXT,
-    project_uuid      TEXT,
-    family            TEXT    NOT NULL,
-    lamport_clock     INTEGER,
-    coalesce_identity TEXT,
     hold              TEXT,
-    hold_detail       TEXT,
     superseded_by     INTEGER,
     removed           TEXT CHECK (removed IN ('archived', 'collected', 'discarded')),
+    body_bytes        INTEGER NOT NULL,
+    appended_at_ms    INTEGER NOT NULL,
+    occurred_at       TEXT,
+    project_uuid      TEXT,
+    lamport_clock     INTEGER,
+    coalesce_identity TEXT,
+    hold_detail       TEXT,
     removed_at_ms     INTEGER,
+    body_sha256       BLOB    NOT NULL CHECK (length(body_sha256) = 32),
+    canonical_hash    BLOB,
+    -- Last, so that a look at the columns before it never reads the bytes.
+    body              BLOB,
     CHECK ((body IS NULL) = (removed IS NOT NULL)),
     CHECK (body IS NOT NULL OR canonical_hash IS NOT NULL)
 ) STRICT;
 
 CREATE INDEX event_journal_coalesce ON event_journal (coalesce_identity, seq)
-    WHERE coalesce_identity IS NOT NULL AND superseded_by IS NULL AND body IS NOT NULL;
+    WHERE coalesce_identity IS NOT NULL AND superseded_by IS NULL AND removed IS NULL;
 
 CREATE INDEX event_journal_held ON event_journal (hold, seq) WHERE hold IS NOT NULL;
 
@@ -35,7 +35,7 @@ CREATE VIEW journal_ids (
     seq, event_id, tier, team, project_uuid, hold, superseded, archived, bytes
 ) AS
 SELECT seq, event_id, tier, team, project_uuid, hold,
-       superseded_by IS NOT NULL, body IS NULL, body_bytes
+       superseded_by IS NOT NULL, removed IS NOT NULL, body_bytes
 FROM event_journal;
 
 -- Kept in the transactions that change the rows, so that no report has to count them.
