@@ -93,6 +93,12 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def dumps_indented(value: Any) -> bytes:
+    """Return *value* as indented UTF-8 JSON with a newline at the end, for files people read."""
+    _check_encodable(value)
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
 def canonical(data: bytes) -> bytes:
     """Return the canonical content of *data*: two bodies say the same iff these are equal.
 

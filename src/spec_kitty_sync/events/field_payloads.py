@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import create_model
+from pydantic import StrictInt, create_model
 
 from spec_kitty_sync.events.fields import AnyText, Count, Flag, Number, Object, Timestamp, WpId
 from spec_kitty_sync.events.payloads import Payload
@@ -18,7 +18,7 @@ from spec_kitty_sync.events.payloads import Payload
 _TYPES: Mapping[str, Any] = MappingProxyType(
     {
         "str": AnyText,
-        "int": int,
+        "int": StrictInt,
         "count": Count,
         "number": Number,
         "bool": Flag,

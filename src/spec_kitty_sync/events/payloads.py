@@ -6,7 +6,7 @@ Frozen; unknown keys are allowed and kept. `X | None = None` marks what the cont
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -74,8 +74,47 @@ class DoneEvidence(Payload):
     review: ReviewVerdict
 
 
+def _conditions_as_schema(schema: dict[str, Any]) -> None:
+    """Add to the JSON Schema of a transition what its validators check."""
+    slugs = ("feature_slug", "mission_slug")
+    schema["allOf"] = [
+        _when({"force": {"const": True}}, {"reason": {"type": "string"}}),
+        _when({"to_lane": {"const": "done"}}, {"evidence": {"type": "object"}}),
+        either(schema, *slugs),
+    ]
+
+
+def either(schema: dict[str, Any], first: str, second: str) -> dict[str, Any]:
+    """Return the rule that *second* may stand for *first*; moves the rule of *first* there."""
+    rule = schema["properties"].pop(first)
+    needed = first in schema.get("required", ())
+    if needed:
+        schema["required"].remove(first)
+    otherwise: dict[str, Any] = {"properties": {second: rule}}
+    if needed:
+        otherwise["required"] = [second]
+    return {
+        "if": {"required": [first]},
+        "then": {"properties": {first: rule}},
+        "else": otherwise,
+    }
+
+
+def _when(given: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "if": {"properties": given, "required": list(given)},
+        "then": {"properties": then, "required": list(then)},
+    }
+
+
+def _slug_as_schema(schema: dict[str, Any]) -> None:
+    schema["allOf"] = [either(schema, "feature_slug", "mission_slug")]
+
+
 class RecordedTransition(Payload):
     """A move between lanes as stored events state it: field lanes included."""
+
+    model_config = ConfigDict(json_schema_extra=_conditions_as_schema)
 
     feature_slug: Slug
     wp_id: WpId
@@ -106,6 +145,8 @@ class StatusTransitionPayload(RecordedTransition):
 
 class SyncStatusPayload(Payload):
     """A move between lanes as CLIs 2.1-3.1 queued it: only the two ends."""
+
+    model_config = ConfigDict(json_schema_extra=_slug_as_schema)
 
     wp_id: WpId
     from_lane: AnyLane | None = None
