@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spec_kitty_sync.sync.config import Settings
@@ -11,6 +12,7 @@ from spec_kitty_sync.sync.config import Settings
 if TYPE_CHECKING:
     from spec_kitty_sync.delivery.dispatcher import StopSignal
     from spec_kitty_sync.delivery.report import DrainReport
+    from spec_kitty_sync.diagnose import Diagnosis, Rules
     from spec_kitty_sync.events.models import Event
     from spec_kitty_sync.sync.status_report import StatusReport
     from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget
@@ -99,3 +101,20 @@ def status(settings: Settings) -> StatusReport:
     from spec_kitty_sync.sync.status import build_status
 
     return build_status(settings)
+
+
+def diagnose(settings: Settings, rules: Rules, *, paths: Sequence[Path] = ()) -> Diagnosis:
+    """Return a diagnosis of *paths*, or without any of what waits in the home; reads only.
+
+    Nothing is read before its `results` are iterated.
+
+    Raises:
+        UsageError: a pack that nobody registered.
+    """
+    from spec_kitty_sync.diagnose import Diagnosis
+    from spec_kitty_sync.events.registry import default_registry
+    from spec_kitty_sync.sync.diagnose_sources import named_sources, waiting_sources
+
+    validator = rules.validator(default_registry())
+    sources = named_sources(paths) if paths else waiting_sources(settings)
+    return Diagnosis(sources, validator.validate)

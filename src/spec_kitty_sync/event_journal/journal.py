@@ -199,6 +199,17 @@ class SqliteJournal:
             row = conn.execute(_BY_ID, (event_id,)).fetchone()
         return JournalRecord(*row) if row else None
 
+    def same_content(self, event_id: str, body: bytes) -> bool | None:
+        """Tell whether *body* says what is stored under *event_id*; None if nothing is."""
+        with self._store.reading() as conn:
+            found = conn.execute(_IDENTITY, (event_id,)).fetchone()
+        if found is None:
+            return None
+        _, sha256, stored_hash, stored = found
+        if sha256 == hashlib.sha256(body).digest():
+            return True
+        return bool((stored_hash or content_hash(stored)) == content_hash(body))
+
     def read(self, *, after: int = 0) -> Iterator[JournalRecord]:
         """Yield all rows with seq > *after* in order, a thousand at a time."""
         while True:
