@@ -115,11 +115,19 @@ def late(seconds: float) -> Answer:
     return per_event(delay_s=seconds)
 
 
+class _PromptServer(HTTPServer):
+    """pytest-httpserver's server, which takes half a second to stop otherwise."""
+
+    def thread_target(self) -> None:
+        assert self.server is not None
+        self.server.serve_forever(poll_interval=0.01)
+
+
 class StubServer:
     """A receiver on a free port of localhost; a context manager."""
 
     def __init__(self) -> None:
-        self._server = HTTPServer(host="127.0.0.1", threaded=True)
+        self._server = _PromptServer(host="127.0.0.1", threaded=True)
         self._script: deque[Answer] = deque()
         self._usual: Answer = per_event()
         self._lock = threading.Lock()

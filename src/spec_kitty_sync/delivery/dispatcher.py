@@ -18,10 +18,11 @@ from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._http import Reply
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.answers import Results
-from spec_kitty_sync.delivery.ledger import Answered, Run, SqliteLedger, Verdict
+from spec_kitty_sync.delivery.ledger import Answered, SqliteLedger, Verdict
 from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
 from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireBatch, WireEvent
 from spec_kitty_sync.delivery.report import DrainReport, Stop, Tally
+from spec_kitty_sync.delivery.runs import Run, begin_run, end_run
 from spec_kitty_sync.delivery.selection import Selected, Selection
 from spec_kitty_sync.delivery.settling import DrainStopped, Failure, Patience, Settling
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
@@ -128,8 +129,10 @@ class Dispatcher:
         self, target: Target, receiver: DeliveryReceiver, options: DrainOptions, tally: Tally
     ) -> Stop | None:
         registry = TargetRegistry(self._store, clock=self._clock)
-        run = self._ledger.begin_run(
+        run = begin_run(
+            self._store,
             registry.get(target.target_id),
+            clock=self._clock,
             max_rejections=receiver.retry.max_rejections,
             include_team=options.include_team,
         )
@@ -147,7 +150,7 @@ class Dispatcher:
                 patience=Patience(receiver.retry.wait_s),
             )
             stop = drain.go()
-        self._ledger.end_run(run, stop=stop.code if stop else None)
+        end_run(self._store, run, stop=stop.code if stop else None)
         gate = receiver.retry.gate_closed_by_403
         if stop is not None and stop.http_status == 403 and gate is not None:
             registry.close_gate(target.target_id, gate, receiver.login_id())
@@ -319,7 +322,7 @@ class _Drain:
             if isinstance(reply, Reply):
                 self._record_plain(prepared, reply)
             if prepared in self.unfinished and prepared.claim is not None:
-                self.ledger.release(self.run, prepared.claim)
+                self.ledger.release(prepared.claim)
 
     def _record_plain(self, prepared: _Prepared, reply: Reply) -> None:
         answer = self.receiver.read(reply, prepared.batch.event_ids)

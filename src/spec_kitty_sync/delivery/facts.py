@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.counting import shift_counts
 
 _TOUCHED = """
 SELECT s.value FROM json_each(?) s
@@ -35,10 +36,6 @@ UPDATE delivery_ledger
 SET state = 'open', category = '', reason = NULL, rejections = 0, not_before = 0
 WHERE seq IN (SELECT value FROM json_each(?1)) AND target_id = ?2 AND epoch = ?3
   AND state NOT IN ('open', 'delivered', 'pending')
-"""
-_COUNT = """
-INSERT INTO delivery_counts(target_id, epoch, state, category, n) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET n = n + excluded.n
 """
 
 
@@ -72,5 +69,4 @@ class SqliteDeliveryFacts:
             for target_id, epoch in {(group[0], group[1]) for group in groups}:
                 conn.execute(_REOPEN, (chosen, target_id, epoch))
             for target_id, epoch, state, category, n in groups:
-                conn.execute(_COUNT, (target_id, epoch, state, category, -n))
-                conn.execute(_COUNT, (target_id, epoch, "open", "", n))
+                shift_counts(conn, target_id, epoch, {(state, category): -n, ("open", ""): n})

@@ -16,7 +16,9 @@ from itertools import groupby
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.backoff import HOUR_MS, pending_delay_ms, transient_delay_ms
-from spec_kitty_sync.delivery.states import DEFAULT_MAX_REJECTIONS, DeliveryState, next_state
+from spec_kitty_sync.delivery.counting import shift_counts
+from spec_kitty_sync.delivery.runs import Run, release_claim
+from spec_kitty_sync.delivery.states import DeliveryState, next_state
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.events.results import BatchResult, Outcome
 
@@ -26,23 +28,6 @@ INSERT INTO delivery_claims(claim_id, first_seq, last_seq, target_id, epoch, cla
 VALUES (?, ?, ?, ?, ?, ?)
 """
 _UNCLAIM = "DELETE FROM delivery_claims WHERE claim_id = ?"
-_LEFT_CLAIMS = """
-SELECT DISTINCT claim_id FROM delivery_claims WHERE target_id = ? ORDER BY claim_id
-"""
-# A claim names exactly the events of its batch; those without a row become open ones.
-_RELEASE_NEW = """
-INSERT INTO delivery_ledger(target_id, epoch, seq, state, claimed)
-SELECT c.target_id, c.epoch, j.seq, 'open', 1
-FROM delivery_claims c JOIN journal_ids j ON j.seq BETWEEN c.first_seq AND c.last_seq
-WHERE c.claim_id = ? ON CONFLICT DO NOTHING RETURNING epoch
-"""
-_RELEASE_OLD = """
-UPDATE delivery_ledger SET claimed = 1
-FROM delivery_claims c
-WHERE c.claim_id = ? AND delivery_ledger.target_id = c.target_id
-  AND delivery_ledger.epoch = c.epoch AND delivery_ledger.seq BETWEEN c.first_seq AND c.last_seq
-  AND delivery_ledger.claimed = 0
-"""
 _STANDING = """
 SELECT l.seq, l.state, l.category, l.attempts, l.rejections
 FROM json_each(:seqs) s CROSS JOIN delivery_ledger l
@@ -74,40 +59,12 @@ FROM delivery_candidates c
 WHERE c.target_id = :target_id AND c.seq > :mark AND c.seq <= :upto
 ON CONFLICT DO NOTHING RETURNING state, category
 """
-_COUNT = """
-INSERT INTO delivery_counts(target_id, epoch, state, category, n) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET n = n + excluded.n
-"""
-_COUNTS = """
-SELECT state, category, n FROM delivery_counts WHERE target_id = ? AND epoch = ? AND n > 0
-ORDER BY state, category
-"""
 _LOG = """
 INSERT INTO delivery_log(target_id, epoch, at, endpoint, user_email, team_slug, deployment_id,
     http_status, events, delivered, duplicates, pending, rejected, terminal, transient, note)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _DELIVERED_AT = "UPDATE delivery_targets SET last_delivery_at = ? WHERE target_id = ?"
-_BEGIN_RUN = """
-UPDATE delivery_targets
-SET last_attempt_at = :now,
-    run_at = CASE WHEN run_at >= :now AND run_at <= :now + :hour THEN run_at + 1 ELSE :now END
-WHERE target_id = :target_id RETURNING run_at
-"""
-_PULL_FAR = """
-UPDATE delivery_ledger SET not_before = 0
-WHERE target_id = :target_id AND epoch = :epoch AND not_before > :run_at + :hour
-  AND state IN ('pending', 'transient', 'rejected')
-"""
-_END_RUN = "UPDATE delivery_targets SET last_stop = ? WHERE target_id = ?"
-_CLEAR_TEAMS = "DELETE FROM delivery_included_teams WHERE target_id = ?"
-_INCLUDE_TEAM = "INSERT INTO delivery_included_teams(target_id, team_slug) VALUES (?, ?)"
-# The journal's view is asked, so only rows of that team open.
-_OPEN_TEAM = """
-UPDATE delivery_ledger SET state = 'open', category = ''
-WHERE target_id = ?1 AND epoch = ?2 AND state = 'held' AND category = 'other_team'
-  AND seq IN (SELECT seq FROM journal_ids WHERE team = ?3)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +82,6 @@ class Answered:
     endpoint: str
     http_status: int | None
     note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One drain of one target. `at` is its logical start: strictly later than the last one's.
-
-    Rows that this run records become due after `at`, so no run sees an event twice.
-    """
-
-    target: Target
-    at: int
-    limit: int = DEFAULT_MAX_REJECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,41 +113,6 @@ class SqliteLedger:
         self._clock = clock
         self._jitter = jitter
 
-    def begin_run(
-        self,
-        target: Target,
-        *,
-        max_rejections: int = DEFAULT_MAX_REJECTIONS,
-        include_team: str | None = None,
-    ) -> Run:
-        """Release what an earlier run left claimed, and start the run's logical clock.
-
-        The caller holds the drain lock. *include_team* opens the rows of one other team until
-        `end_run`.
-        """
-        where = {"target_id": target.target_id, "epoch": target.epoch, "hour": HOUR_MS}
-        with self._store.transaction() as conn:
-            for (claim,) in conn.execute(_LEFT_CLAIMS, (target.target_id,)).fetchall():
-                self._release(conn, target, claim)
-            now_ms = self._clock.now_ms()
-            run_at = conn.execute(_BEGIN_RUN, {**where, "now": now_ms}).fetchone()[0]
-            conn.execute(_PULL_FAR, {**where, "run_at": run_at})
-            conn.execute(_CLEAR_TEAMS, (target.target_id,))
-            if include_team is not None:
-                self._include(conn, target, include_team)
-        return Run(target, run_at, max_rejections)
-
-    def _include(self, conn: sqlite3.Connection, target: Target, team: str) -> None:
-        conn.execute(_INCLUDE_TEAM, (target.target_id, team))
-        opened = conn.execute(_OPEN_TEAM, (target.target_id, target.epoch, team)).rowcount
-        self._shift(conn, target, {("held", "other_team"): -opened, ("open", ""): opened})
-
-    def end_run(self, run: Run, *, stop: str | None) -> None:
-        """Close the run: other teams are shut out again, *stop* is why it ended early."""
-        with self._store.transaction() as conn:
-            conn.execute(_CLEAR_TEAMS, (run.target.target_id,))
-            conn.execute(_END_RUN, (stop, run.target.target_id))
-
     def claim(self, run: Run, seqs: Sequence[int]) -> int:
         """Note durably that *seqs* may be on the wire from now on; return the claim's number."""
         ordered = sorted(seqs)
@@ -213,17 +123,10 @@ class SqliteLedger:
             conn.executemany(_CLAIM, ((claim, *span, *where) for span in _spans(ordered)))
         return claim
 
-    def release(self, run: Run, claim: int) -> None:
+    def release(self, claim: int) -> None:
         """Open what is left of *claim*: it was not answered, and nobody's counts move."""
         with self._store.transaction() as conn:
-            self._release(conn, run.target, claim)
-
-    def _release(self, conn: sqlite3.Connection, target: Target, claim: int) -> None:
-        new = Counter(row[0] for row in conn.execute(_RELEASE_NEW, (claim,)))
-        conn.execute(_RELEASE_OLD, (claim,))
-        conn.execute(_UNCLAIM, (claim,))
-        for epoch, n in new.items():
-            conn.execute(_COUNT, (target.target_id, epoch, "open", "", n))
+            release_claim(conn, claim)
 
     def record(
         self,
@@ -276,7 +179,7 @@ class SqliteLedger:
             values = {name: getattr(shared, name) for name in _Row.__slots__}
             chosen = json.dumps([seq for _, seq in group])
             conn.execute(_SETTLE, {**fixed, **values, "seqs": chosen})
-        self._shift(conn, target, shifts)
+        shift_counts(conn, target.target_id, target.epoch, shifts)
         states = {seq: DeliveryState(row.state) for row, seq in rows}
         if DeliveryState.DELIVERED in states.values():
             conn.execute(_DELIVERED_AT, (now_ms, target.target_id))
@@ -291,7 +194,9 @@ class SqliteLedger:
         if state == DeliveryState.DELIVERED:
             return None
         rejections += outcome is Outcome.REJECTED
-        new = next_state(DeliveryState(state), outcome, rejections=rejections, limit=run.limit)
+        new = next_state(
+            DeliveryState(state), outcome, rejections=rejections, limit=run.max_rejections
+        )
         category = result.error_category or ""
         if outcome is Outcome.DUPLICATE:
             category = "duplicate"
@@ -324,7 +229,7 @@ class SqliteLedger:
         if sum(mark < seq <= upto for seq in settled) < upto - mark:
             where = {"target_id": target.target_id, "epoch": target.epoch}
             passed = Counter(conn.execute(_PASS, {**where, "mark": mark, "upto": upto}).fetchall())
-            self._shift(conn, target, passed)
+            shift_counts(conn, target.target_id, target.epoch, passed)
             for (state, category), n in passed.items():
                 if state == DeliveryState.HELD:
                     held[category] += n
@@ -345,21 +250,7 @@ class SqliteLedger:
             for reason, chosen in by_reason.items():
                 conn.execute(_HOLD, {**where, "category": reason, "seqs": json.dumps(chosen)})
                 shifts["held", reason] += len(chosen)
-            self._shift(conn, run.target, shifts)
-
-    def counts(self, target: Target, epoch: int | None = None) -> dict[tuple[str, str], int]:
-        """Return (state, category) → number of events, from the maintained rows."""
-        with self._store.reading() as conn:
-            rows = conn.execute(_COUNTS, (target.target_id, epoch or target.epoch)).fetchall()
-        return {(state, category): n for state, category, n in rows}
-
-    def _shift(
-        self, conn: sqlite3.Connection, target: Target, shifts: dict[tuple[str, str], int]
-    ) -> None:
-        conn.executemany(
-            _COUNT,
-            ((target.target_id, target.epoch, *key, n) for key, n in shifts.items() if n),
-        )
+            shift_counts(conn, run.target.target_id, run.target.epoch, shifts)
 
 
 def _spans(ordered: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.delivery.ledger import Run
+from spec_kitty_sync.delivery.runs import Run
 
 # A stretch of events that stay here is passed in transactions of this many rows.
 WINDOW = 10_000
