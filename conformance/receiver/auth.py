@@ -1,9 +1,10 @@
 """AUT: who may write."""
 
-from spec_kitty_sync.conformance.probe import Probe
+from spec_kitty_sync.conformance.probe import NotApplicable, Probe
 from spec_kitty_sync.conformance.suite import Case, check
 
 _STORED = "the receiver stored the event before it looked at the token"
+_BLURRED = "a bad token is not told apart from other trouble, so nobody refreshes it"
 
 
 @check("SKR-AUT-02")
@@ -12,9 +13,8 @@ def missing_token_is_401(probe: Probe, case: Case) -> None:
     probe.post([event], token=None, note="no Authorization").expect_error(
         401, means="a request without a token got past the door"
     )
-    probe.post([event], note="the same event with the token").expect_outcome(
-        event, {"success"}, _STORED
-    )
+    reply = probe.post([event], note="the same event with the token")
+    probe.taken(reply, [event], _STORED)
 
 
 @check(
@@ -23,15 +23,102 @@ def missing_token_is_401(probe: Probe, case: Case) -> None:
     Case("empty", {"value": "Bearer "}),
     Case("no-scheme", {"value": "sk-not-a-token"}),
     Case("basic", {"value": "Basic c2s6c2s="}),
-    Case("not-base64", {"value": "Bearer a.b.c"}),
+    Case("jwt-like", {"value": "Bearer a.b.c"}),
+    Case("alg-none", {"value": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJzayJ9."}),
     Case("long", {"value": "Bearer " + "x" * 4000}),
+    Case("non-ascii", {"value": "Bearer schlüssel"}),
+    Case("scheme-only", {"value": "Bearer"}),
 )
 def wrong_token_is_401(probe: Probe, case: Case) -> None:
     event = probe.make.event()
     header = ("Authorization", case["value"])
-    probe.post([event], headers=[header], note=f"{case.name} token").expect_error(
-        401, means="a bad token is not told apart from other trouble, so nobody refreshes it"
+    reply = probe.post([event], headers=[header], note=f"{case.name} token")
+    reply.expect_error(401, means=_BLURRED)
+    reply = probe.post([event], note="the same event with the token")
+    probe.taken(reply, [event], _STORED)
+
+
+@check(
+    "SKR-AUT-04",
+    Case("not-json", {"body": b"{", "encoding": None}),
+    Case("not-gzip", {"body": b"no gzip at all", "encoding": "gzip"}),
+    Case("wrong-shape", {"body": b'{"events":7}', "encoding": None}),
+    Case("empty-batch", {"body": b'{"events":[]}', "encoding": None}),
+)
+def token_comes_before_body(probe: Probe, case: Case) -> None:
+    reply = probe.post(
+        body=case["body"],
+        encoding=case["encoding"],
+        packed=True,
+        token="sk-not-a-token",
+        note=f"wrong token and bad body ({case.name})",
     )
-    probe.post([event], note="the same event with the token").expect_outcome(
-        event, {"success"}, _STORED
-    )
+    reply.expect_error(401, means="the body is looked at before the token")
+
+
+@check("SKR-AUT-05")
+def expired_token_is_401(probe: Probe, case: Case) -> None:
+    event = probe.make.event()
+    reply = probe.post([event], token=_spare(probe, "expired"), note="an expired token")
+    reply.expect_error(401, means="the sender does not refresh an expired token")
+    probe.taken(probe.post([event], note="the same event, valid token"), [event], _STORED)
+
+
+@check("SKR-AUT-06")
+def other_team_cannot_touch_our_event(probe: Probe, case: Case) -> None:
+    other = _spare(probe, "other_team")
+    event = probe.make.event()
+    probe.control([event], "an event of our team")
+    changed = {**event, "node_id": "ffffffffffff"}
+    reply = probe.post([changed], token=other, note="other content, the other team's token")
+    reply.expect_status(200, 401, 403, means="the other team's request took it down")
+    reply = probe.post([event], note="our event again, our token")
+    probe.repeated(reply, [event], "the other team's event replaced ours")
+
+
+def _spare(probe: Probe, name: str) -> str:
+    token = probe.around.spare_tokens.get(name)
+    if token is None:
+        raise NotApplicable(f"give such a token in the variable SK_TOKEN_{name.upper()}")
+    return token
+
+
+@check("SKR-AUT-07")
+def challenge_names_bearer(probe: Probe, case: Case) -> None:
+    reply = probe.post(probe.make.events(1), token=None).expect_status(401)
+    challenge = reply.header("WWW-Authenticate") or ""
+    if not challenge.lower().startswith("bearer"):
+        raise reply.fail("WWW-Authenticate: Bearer", f"WWW-Authenticate: {challenge or 'none'}")
+
+
+@check("SKR-AUT-08", Case("bearer"), Case("BEARER"))
+def scheme_has_no_case(probe: Probe, case: Case) -> None:
+    event = probe.make.event()
+    header = ("Authorization", f"{case.name} {probe.around.token}")
+    reply = probe.post([event], headers=[header], note=f"scheme written {case.name}")
+    probe.taken(reply, [event], "the scheme is compared byte by byte")
+
+
+@check("SKR-AUT-09", Case("last"), Case("first"), Case("shorter"), Case("longer"))
+def changed_token_is_401(probe: Probe, case: Case) -> None:
+    token = probe.around.token or ""
+    changed = {
+        "last": token[:-1] + _other(token[-1:]),
+        "first": _other(token[:1]) + token[1:],
+        "shorter": token[:-1],
+        "longer": token + "x",
+    }[case.name]
+    reply = probe.post(probe.make.events(1), token=changed, note=f"{case.name}: one character")
+    reply.expect_error(401, means="a token is not compared whole")
+
+
+def _other(char: str) -> str:
+    return "B" if char == "A" else "A"
+
+
+@check("SKR-AUT-10", Case("without"), Case("with"))
+def open_receiver_takes_both(probe: Probe, case: Case) -> None:
+    event = probe.make.event()
+    token = "sk-any-token" if case.name == "with" else None
+    reply = probe.post([event], token=token, note=f"{case.name} a token")
+    probe.taken(reply, [event], "a receiver without authentication looks at the header")

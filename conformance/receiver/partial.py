@@ -1,18 +1,49 @@
 """PAR: a bad event among good ones."""
 
+from spec_kitty_sync.conformance.builder import JsonObject
 from spec_kitty_sync.conformance.probe import Probe
 from spec_kitty_sync.conformance.suite import Case, check
+
+_PAYS = "a good event pays for a bad one that travels beside it"
+
+
+def _break(event: JsonObject) -> JsonObject:
+    del event["payload"]["entry_content"]
+    return event
 
 
 @check("SKR-PAR-01")
 def bad_event_spoils_no_other(probe: Probe, case: Case) -> None:
     first, bad, last = probe.make.events(3)
-    del bad["payload"]["entry_content"]
+    _break(bad)
     reply = probe.post([first, bad, last], note="good, bad, good")
-    reply.expect_all(
-        [first, last], {"success"}, "a good event pays for a bad one that travels beside it"
-    )
-    reply.expect_outcome(bad, {"rejected"}, "the bad event was not told apart")
-    probe.post([first, last], note="the good ones again").expect_all(
-        [first, last], {"duplicate"}, "success was said, but the good events were not stored"
-    )
+    probe.taken(reply, [first, last], _PAYS)
+    probe.refused(reply, bad, "the bad event was not told apart")
+    reply = probe.post([first, last], note="the good ones again")
+    probe.repeated(reply, [first, last], "success was said, but the good events were not stored")
+
+
+@check("SKR-PAR-02", Case("first", {"at": 0}), Case("middle", {"at": 2}), Case("last", {"at": 4}))
+def place_of_the_bad_event_does_not_matter(probe: Probe, case: Case) -> None:
+    events = probe.make.events(5)
+    bad = _break(events[case["at"]])
+    good = [event for event in events if event is not bad]
+    reply = probe.post(events, note=f"the bad event stands {case.name}")
+    probe.refused(reply, bad, "the bad event was not told apart")
+    probe.taken(reply, good, "the batch ends at its first bad event")
+
+
+@check("SKR-PAR-05")
+def many_bad_events_among_many(probe: Probe, case: Case) -> None:
+    events = probe.make.events(probe.around.max_events)
+    bad = [_break(event) for event in events[3::40]]
+    bad_ids = {event["event_id"] for event in bad}
+    reply = probe.post(events, patient=True, note=f"{len(bad)} bad events among {len(events)}")
+    rows = reply.expect_results("many bad events make the batch fail")
+    rejected = {row.get("event_id") for row in rows if row.get("status") == "rejected"}
+    if rejected != bad_ids:
+        raise reply.fail(
+            f"exactly the {len(bad)} bad events rejected",
+            f"{len(rejected)} rejected, {len(bad_ids - rejected)} bad ones taken,"
+            f" {len(rejected - bad_ids)} good ones refused",
+        )

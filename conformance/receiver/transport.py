@@ -1,12 +1,115 @@
 """TRN: the route, the status and the shape of the answer."""
 
-from spec_kitty_sync.conformance.probe import Probe
+from spec_kitty_sync.conformance.exchange import Request
+from spec_kitty_sync.conformance.probe import TAKEN, Probe
 from spec_kitty_sync.conformance.suite import Case, check
+
+_SLOW_MS = 30_000
 
 
 @check("SKR-TRN-01")
 def gzip_batch_is_accepted(probe: Probe, case: Case) -> None:
     event = probe.make.event()
-    probe.post([event]).expect_outcome(
-        event, {"success"}, "a valid event is not taken: producers keep it and try for ever"
+    probe.taken(
+        probe.post([event]), [event], "a valid event is not taken: producers try it for ever"
+    )
+
+
+@check("SKR-TRN-02")
+def success_is_exactly_200(probe: Probe, case: Case) -> None:
+    reply = probe.post(probe.make.events(2)).expect_answer()
+    if reply.status is not None and 200 <= reply.status < 300:
+        reply.expect_status(200, means="the events may be stored, but the sender does not know it")
+
+
+@check("SKR-TRN-03")
+def batch_path_never_redirects(probe: Probe, case: Case) -> None:
+    reply = probe.post(probe.make.events(1)).expect_answer()
+    if reply.status is not None and 300 <= reply.status < 400:
+        raise reply.fail("no redirect", f"HTTP {reply.status} to {reply.header('Location')!r}")
+
+
+@check("SKR-TRN-04")
+def path_without_slash_is_no_silent_success(probe: Probe, case: Case) -> None:
+    path = probe.around.address.batch_path.rstrip("/")
+    event = probe.make.event()
+    body = Request("POST", path, probe.head(), probe.body([event]), "path without its slash")
+    reply = probe.send(body).expect_answer()
+    if reply.status == 200:
+        probe.repeated(
+            probe.post([event], note="the same event on the right path"),
+            [event],
+            "the wrong path said 200, but stored nothing",
+        )
+    else:
+        reply.expect_status(301, 302, 303, 307, 308, 400, 404, 405, 410)
+
+
+@check("SKR-TRN-05", Case("GET"), Case("PUT"), Case("DELETE"), Case("PATCH"))
+def other_methods_are_405(probe: Probe, case: Case) -> None:
+    body = probe.body(probe.make.events(1)) if case.name in {"PUT", "PATCH"} else b""
+    path = probe.around.address.batch_path
+    reply = probe.send(Request(case.name, path, probe.head(), body))
+    reply.expect_status(405, means=f"{case.name} on the batch path is not refused as such")
+
+
+@check("SKR-TRN-06")
+def answer_is_typed_json(probe: Probe, case: Case) -> None:
+    reply = probe.post(probe.make.events(1)).expect_answer()
+    kind = (reply.header("Content-Type") or "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise reply.fail("Content-Type: application/json", f"Content-Type: {kind or 'none'}")
+    if not isinstance(reply.json, dict):
+        raise reply.fail("a JSON object as body")
+
+
+@check("SKR-TRN-07")
+def answers_on_one_connection_stay_apart(probe: Probe, case: Case) -> None:
+    for size in range(1, 21):
+        events = probe.make.events(1 + size % 3)
+        reply = probe.post(events, note=f"batch {size} of 20")
+        probe.taken(reply, events, "batches on one connection get mixed up")
+
+
+@check("SKR-TRN-08")
+def chunked_body_is_accepted_or_411(probe: Probe, case: Case) -> None:
+    events = probe.make.events(12)
+    reply = probe.post(events, chunked=True, fresh=True, note="Transfer-Encoding: chunked")
+    reply.expect_status(200, 411, means="without a Content-Length the request is not understood")
+    if reply.status == 200:
+        probe.taken(reply, events, "the chunks were not put together")
+
+
+@check("SKR-TRN-09")
+def full_batch_is_answered_in_time(probe: Probe, case: Case) -> None:
+    events = probe.make.events(probe.around.max_events)
+    reply = probe.post(events, patient=True, note="a full batch")
+    reply.expect_outcome(events[0], TAKEN)
+    if reply.exchange.elapsed_ms > _SLOW_MS:
+        raise reply.fail("an answer within 30 s", f"one after {reply.exchange.elapsed_ms:.0f} ms")
+
+
+@check(
+    "SKR-TRN-11",
+    Case("unknown-header", {"header": ("X-Sk-Tomorrow", "1")}),
+    Case("traceparent", {"header": ("traceparent", "00-" + "1" * 32 + "-" + "2" * 16 + "-01")}),
+    Case("accept", {"header": ("Accept", "application/json;q=0.9, */*;q=0.1")}),
+)
+def unknown_headers_are_ignored(probe: Probe, case: Case) -> None:
+    event = probe.make.event()
+    reply = probe.post([event], headers=[case["header"]], note=f"with {case['header'][0]}")
+    probe.taken(reply, [event], "a header that it does not know makes it refuse a valid batch")
+
+
+@check("SKR-TRN-12")
+def unknown_protocol_is_412(probe: Probe, case: Case) -> None:
+    event = probe.make.event()
+    header = ("X-Spec-Kitty-Sync-Protocol", "99.0")
+    probe.post([event], headers=[header], note="protocol 99.0").expect_error(
+        412, means="a version clash is not told apart from bad events"
+    )
+    probe.taken(
+        probe.post([event], note="the same event, protocol 1.0"),
+        [event],
+        "the event was stored although its protocol was refused",
     )

@@ -58,11 +58,13 @@ class Address:
 class Client:
     """Sends one request at a time over a kept connection; use one client per thread.
 
-    `deadline_s` bounds the connection and each wait for bytes.
+    `deadline_s` bounds the connection and each wait for bytes; `via` is a TCP proxy to go
+    through.
     """
 
     address: Address
     deadline_s: float = 10.0
+    via: tuple[str, int] | None = None
     _kept: http.client.HTTPConnection | None = field(default=None, repr=False)
 
     def send(self, request: Request, *, fresh: bool = False, chunked: bool = False) -> Exchange:
@@ -91,9 +93,11 @@ class Client:
 
     def connect(self) -> socket.socket:
         """Return a raw connected socket (TLS done), for requests no HTTP library would send."""
-        connection = self._open()
-        raw: socket.socket = connection.sock
-        return raw
+        return self._socket()
+
+    def warm_up(self) -> None:
+        """Connect now, so that the next request goes out at once."""
+        self._connection(fresh=False)
 
     def close(self) -> None:
         """Close the kept connection."""
@@ -110,14 +114,10 @@ class Client:
         return self._kept
 
     def _open(self) -> http.client.HTTPConnection:
-        kind = (
-            http.client.HTTPSConnection
-            if self.address.scheme == "https"
-            else http.client.HTTPConnection
-        )
-        connection = kind(self.address.host, self.address.port, timeout=self.deadline_s)
+        address = self.address
+        connection = http.client.HTTPConnection(address.host, address.port)
         try:
-            connection.connect()
+            connection.sock = self._socket()
         except ssl.SSLError as exc:
             raise NoConnection(f"TLS with {self.address.origin} failed: {_words(exc)}") from exc
         except socket.gaierror as exc:
@@ -127,6 +127,15 @@ class Client:
                 f"nothing accepts connections at {self.address.origin} ({_words(exc)})"
             ) from exc
         return connection
+
+    def _socket(self) -> socket.socket:
+        address = self.address
+        raw = socket.create_connection(self.via or (address.host, address.port), self.deadline_s)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.scheme == "http":
+            return raw
+        context = ssl.create_default_context()
+        return context.wrap_socket(raw, server_hostname=address.host)
 
     def _drop(self, connection: http.client.HTTPConnection) -> None:
         connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 from spec_kitty_sync.conformance.catalogue import Requirement
@@ -12,6 +13,7 @@ from spec_kitty_sync.conformance.reply import shorten
 
 _WIDTH = 100
 _LABEL = 13
+_SHORT_BODY = 300
 
 
 def render(requirement: Requirement, result: CheckResult) -> str:
@@ -21,7 +23,8 @@ def render(requirement: Requirement, result: CheckResult) -> str:
     step = _step(result)
     if step is not None:
         lines += _line(f"step {step + 1} of {len(result.exchanges)}", _summary(result, step))
-        lines += _exchange_lines(result.exchanges[step])
+        about = result.finding.about if result.finding else ""
+        lines += _exchange_lines(result.exchanges[step], about)
     if result.finding is None:
         lines += _line("reason", result.reason)
     else:
@@ -50,13 +53,30 @@ def _summary(result: CheckResult, step: int) -> str:
     return exchange.summary + note
 
 
-def _exchange_lines(exchange: Exchange) -> list[str]:
-    lines = _line("sent", shorten(exchange.request.text, 400) or "(no body)")
+def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
+    sent = excerpt(exchange.request.text, "events", about)
+    lines = _line("sent", shorten(sent, 420) or "(no body)")
     answer = exchange.response
     if answer is not None:
         kind = answer.header("Content-Type") or "no Content-Type"
-        lines += _line("answered", f"{answer.status} {kind}: {shorten(answer.text, 400)}")
+        said = excerpt(answer.text, "results", about)
+        lines += _line("answered", f"{answer.status} {kind}: {shorten(said, 300)}")
     return lines
+
+
+def excerpt(text: str, key: str, about: str) -> str:
+    """Return the entries of list *key* in the JSON *text* that carry the event id *about*."""
+    if not about or len(text) < _SHORT_BODY:
+        return text
+    try:
+        entries = json.loads(text)[key]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+    found = [one for one in entries if isinstance(one, dict) and one.get("event_id") == about]
+    if not found or len(found) == len(entries):
+        return text
+    shown = ",".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in found)
+    return f'{{"{key}":[… {len(entries) - len(found)} others …, {shown}]}}'
 
 
 def _finding_lines(requirement: Requirement, result: CheckResult, step: int | None) -> list[str]:
@@ -67,7 +87,7 @@ def _finding_lines(requirement: Requirement, result: CheckResult, step: int | No
     lines += _line("means", finding.means or requirement.why)
     effect = finding.sender
     if not effect and step is not None:
-        effect = consequence_of(result.exchanges[step])
+        effect = consequence_of(result.exchanges[step], finding.about)
     if effect:
         lines += _line("sender does", effect)
     lines += _line("ruled out", _ruled_out(result, step))

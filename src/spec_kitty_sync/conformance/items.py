@@ -15,7 +15,7 @@ from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.runner import Runner
 
 RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
-SELECTION: pytest.StashKey[tuple[tuple[str, str], ...]] = pytest.StashKey()
+SELECTION: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 
 
 class CheckDidNotPass(Exception):

@@ -34,13 +34,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Want, got and what it means for an operator."""
+    """Want, got and what it means for an operator; `about` is the event id it is about."""
 
     expected: str
     got: str
     means: str = ""
     sender: str = ""
     step: int = 0
+    about: str = ""
 
 
 @dataclass(frozen=True)

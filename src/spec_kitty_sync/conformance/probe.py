@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +12,11 @@ from spec_kitty_sync.conformance.client import Address, Client
 from spec_kitty_sync.conformance.exchange import Exchange, Request
 from spec_kitty_sync.conformance.reply import Reply
 
+TAKEN: Final = frozenset({"success", "pending", "queued"})
+REFUSED: Final = frozenset({"rejected", "failed_permanent"})
+READ_PATH: Final = "/api/v1/events/"
+_PATIENCE_S: Final = 60.0
+_DEFAULT_BATCH_EVENTS: Final = 1000
 _OWN_TOKEN: Final = "\0own"
 
 
@@ -37,11 +42,17 @@ class Surroundings:
     capabilities: frozenset[str] = frozenset()
     limits: dict[str, int] = field(default_factory=dict)
     deadline_s: float = 10.0
-    packs: tuple[str, ...] = ("core",)
+    spare_tokens: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def max_events(self) -> int:
+        """Events per batch: the advertised number, else the contract's 1000."""
+        return self.limits.get("max_batch_events", _DEFAULT_BATCH_EVENTS)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        return (self.token,) if self.token else ()
+        spare = tuple(self.spare_tokens.values())
+        return (self.token, *spare) if self.token else spare
 
 
 class Probe:
@@ -60,32 +71,55 @@ class Probe:
         self.exchanges: list[Exchange] = []
         self._client = client or Client(surroundings.address, surroundings.deadline_s)
         self._pace = pace
+        self._pending: set[str] = set()
 
     def post(
         self,
         events: Iterable[Any] | None = None,
         *,
         body: bytes | None = None,
+        note: str = "",
+        patient: bool = False,
+        chunked: bool = False,
+        fresh: bool = False,
+        **form: Any,
+    ) -> Reply:
+        """Post *events* (or the JSON text *body*) as a batch; *form* as in `batch_request`.
+
+        *patient* waits up to a minute, as senders do.
+        """
+        request = self.batch_request(events, body=body, note=note, **form)
+        if patient:
+            client = self.another_client(patient=True)
+            try:
+                return self.send(request, client=client, chunked=chunked, fresh=True)
+            finally:
+                client.close()
+        return self.send(request, chunked=chunked, fresh=fresh)
+
+    def batch_request(
+        self,
+        events: Iterable[Any] | None = None,
+        *,
+        body: bytes | None = None,
         encoding: str | None = "gzip",
+        packed: bool = False,
         token: str | None = _OWN_TOKEN,
         headers: Iterable[tuple[str, str]] = (),
         note: str = "",
-        **sending: bool,
-    ) -> Reply:
-        """Post *events* (or the JSON text *body*) as a batch; *encoding* gzip compresses it."""
+    ) -> Request:
+        """Return the request of a batch; *packed* says that *body* is already encoded."""
         plain = batch_bytes(list(events or [])) if body is None else body
-        wire = gzip.compress(plain, 6, mtime=0) if encoding == "gzip" else plain
+        wire = plain
+        if encoding == "gzip" and not packed:
+            wire = gzip.compress(plain, 6, mtime=0)
         own = [] if encoding is None else [("Content-Encoding", encoding)]
-        return self.send(
-            Request(
-                "POST",
-                self.around.address.batch_path,
-                self.head(token, own + list(headers)),
-                wire,
-                note,
-            ),
-            **sending,
-        )
+        head = self.head(token, own + list(headers))
+        return Request("POST", self.around.address.batch_path, head, wire, note)
+
+    def body(self, events: Iterable[Any]) -> bytes:
+        """Return the uncompressed body of a batch."""
+        return batch_bytes(list(events))
 
     def head(
         self, token: str | None = _OWN_TOKEN, extra: Iterable[tuple[str, str]] = ()
@@ -105,32 +139,94 @@ class Probe:
         kept = [pair for pair in standard if pair[0].lower() not in replaced]
         return tuple(kept + more)
 
-    def send(self, request: Request, **sending: bool) -> Reply:
+    def send(
+        self,
+        request: Request,
+        *,
+        client: Client | None = None,
+        chunked: bool = False,
+        fresh: bool = False,
+    ) -> Reply:
         """Send *request* as it is; the reply is step N of this check."""
         if self._pace is not None:
             self._pace()
-        return self.record(self._client.send(request, **sending))
+        chosen = client or self._client
+        return self.record(chosen.send(request, chunked=chunked, fresh=fresh))
 
     def record(self, exchange: Exchange) -> Reply:
         """Add an exchange that was made elsewhere (another thread, a raw socket)."""
         self.exchanges.append(exchange)
         return Reply(exchange, len(self.exchanges))
 
-    def another_client(self) -> Client:
-        """Return a client with a connection of its own, for another thread."""
-        return Client(self.around.address, self.around.deadline_s)
+    @property
+    def last(self) -> Reply:
+        """The latest step."""
+        return Reply(self.exchanges[-1], len(self.exchanges))
 
-    def accept(self, events: list[JsonObject], why: str = "valid events") -> Reply:
-        """Post *events* and go on only if each is a success: the control of a check.
+    def another_client(
+        self, *, patient: bool = False, via: tuple[str, int] | None = None
+    ) -> Client:
+        """Return a client with a connection of its own, for another thread or another way."""
+        deadline_s = max(self.around.deadline_s, _PATIENCE_S if patient else 0)
+        return Client(self.around.address, deadline_s, via)
+
+    def read_back(self, event_id: str) -> JsonObject:
+        """Return the stored event from the receiver's read API (capability read-back)."""
+        path = f"{READ_PATH}{event_id}/"
+        reply = self.send(Request("GET", path, self.head(), note="read back")).expect_status(200)
+        if not isinstance(reply.json, dict):
+            raise reply.fail("the stored event as a JSON object")
+        stored = reply.json.get("event", reply.json)
+        return stored if isinstance(stored, dict) else {}
+
+    def stored_ids(self, project_uuid: str) -> list[str]:
+        """Return the ids of every stored event of a project (capability read-back)."""
+        found: list[str] = []
+        after = 0
+        while True:
+            path = f"{READ_PATH}?project_uuid={project_uuid}&limit=500&after={after}"
+            reply = self.send(Request("GET", path, self.head(), note="read back"))
+            body = reply.expect_status(200).json
+            if not isinstance(body, dict) or not isinstance(body.get("events"), list):
+                raise reply.fail('a JSON object with a list "events"')
+            entries = [row.get("event", row) for row in body["events"] if isinstance(row, dict)]
+            found += [str(row.get("event_id")) for row in entries]
+            after = body.get("next_after", after)
+            if not body.get("more"):
+                return found
+
+    def control(self, events: list[JsonObject], why: str = "valid events") -> Reply:
+        """Post *events* and go on only if each is taken: what later steps build on.
 
         Raises:
-            ControlFailed: the receiver refused what later steps build on.
+            ControlFailed: the receiver refused one, so the check would prove nothing.
         """
         reply = self.post(events, note=f"control: {why}")
         for event in events:
-            status = reply.status_of(event["event_id"])
-            if status != "success":
-                raise ControlFailed(
-                    f"{why} should be accepted first, but the receiver said {reply.brief(event)}"
-                )
+            if reply.status_of(event["event_id"]) not in TAKEN:
+                raise ControlFailed(f"{why} should be taken first; got {reply.brief(event)}")
+        self._note_taken(reply, events)
         return reply
+
+    def taken(self, reply: Reply, events: Iterable[JsonObject], means: str = "") -> Reply:
+        """Ask that each of *events*, new to the receiver, was taken."""
+        listed = list(events)
+        reply.expect_all(listed, TAKEN, means)
+        self._note_taken(reply, listed)
+        return reply
+
+    def repeated(self, reply: Reply, events: Iterable[JsonObject], means: str = "") -> Reply:
+        """Ask that each of *events*, taken before, is a duplicate (or still pending)."""
+        for event in events:
+            settled = event["event_id"] not in self._pending
+            reply.expect_outcome(event, {"duplicate"} if settled else TAKEN | {"duplicate"}, means)
+        return reply
+
+    def refused(self, reply: Reply, event: JsonObject, means: str = "") -> JsonObject:
+        """Ask that *event* was refused for its content, with whatever reason."""
+        return reply.expect_outcome(event, REFUSED, means)
+
+    def _note_taken(self, reply: Reply, events: list[JsonObject]) -> None:
+        for event in events:
+            if reply.status_of(event["event_id"]) in {"pending", "queued"}:
+                self._pending.add(event["event_id"])

@@ -86,9 +86,14 @@ class Reply:
                 return " and ".join(shorten(json.dumps(row)) for row in found)
         return f"HTTP {self.status} {shorten(self.text)}"
 
-    def fail(self, expected: str, got: str = "", means: str = "") -> CheckFailed:
+    def fail(
+        self, expected: str, got: str = "", means: str = "", *, about: object = ""
+    ) -> CheckFailed:
         """Return the failure of this step; *got* defaults to the answer in one line."""
-        return CheckFailed(Finding(expected, got or self.brief(), means, step=self.step))
+        about_id = about if isinstance(about, str) else ""
+        return CheckFailed(
+            Finding(expected, got or self.brief(), means, step=self.step, about=about_id)
+        )
 
     def expect_answer(self, means: str = "") -> Reply:
         """Ask that an HTTP answer came at all."""
@@ -129,12 +134,14 @@ class Reply:
                 f"one result for event_id {event_id!r}",
                 f"{len(found)} results for it: {self.brief()}",
                 means or "the sender cannot tell what became of the event and sends it again",
+                about=event_id,
             )
         if found[0].get("status") not in allowed:
             raise self.fail(
                 f"status of {event_id} is {_either(sorted(allowed))}",
                 shorten(json.dumps(found[0], ensure_ascii=False)),
                 means,
+                about=event_id,
             )
         return found[0]
 

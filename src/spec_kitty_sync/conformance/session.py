@@ -86,11 +86,11 @@ class ConformanceRun:
         runner = Runner(receiver_suite(), load_catalogue(), self._surroundings())
         wanted = self.options.only
         self.config.stash[RUNNER] = runner
-        self.config.stash[SELECTION] = tuple(
+        self.config.stash[SELECTION] = [
             (requirement.id, case.name)
             for requirement, _, case in runner.selected(self.options.profile)
             if not wanted or requirement.id in wanted
-        )
+        ]
 
     def _refuse(self, found: Preflight) -> None:
         pytest.exit(f"{found.problem}. {found.remedy}", returncode=found.exit_code)
@@ -182,9 +182,9 @@ class ConformanceRun:
                 terminalreporter.line(render(runner.catalogue[result.check_id], result))
                 terminalreporter.line("")
         terminalreporter.section("conformance")
-        for line in record.summary_lines(
-            self.results, list(self.config.stash[SELECTION]), self.verdict, self.options.profile
-        ):
+        selection = self.config.stash[SELECTION]
+        profile = self.options.profile
+        for line in record.summary_lines(self.results, selection, self.verdict, profile):
             terminalreporter.line(line)
 
 
