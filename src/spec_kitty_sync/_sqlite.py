@@ -5,15 +5,14 @@ The settings and their reasons: docs/architecture.md, "The store".
 
 from __future__ import annotations
 
-import random
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from spec_kitty_sync._files import make_private_dir, touch_private
+from spec_kitty_sync._locks import WriterLock
 from spec_kitty_sync.errors import (
     StoreBusyError,
     StoreCorruptError,
@@ -26,7 +25,7 @@ from spec_kitty_sync.errors import (
 
 APPLICATION_ID = 0x534B5331  # "SKS1"
 BUSY_TIMEOUT_S = 5.0
-CHECKPOINT_BYTES = 4 * 1024 * 1024
+CHECKPOINT_PAGES = 1000  # 4 MiB: the log is checkpointed by the commit that exceeds it
 Synchronous = Literal["FULL", "NORMAL"]
 
 
@@ -47,20 +46,6 @@ def translate(exc: sqlite3.Error, path: Path | str) -> StoreError:
     return StoreError(text, path=str(path))
 
 
-def _begin_immediate(conn: sqlite3.Connection) -> None:
-    """Take the write lock; short random waits beat SQLite's own back-off ladder."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            conn.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as exc:
-            busy = (exc.sqlite_errorname or "").startswith("SQLITE_BUSY")
-            if not busy or time.monotonic() >= deadline:
-                raise
-            time.sleep(random.uniform(0.0002, 0.002))
-
-
 class Store:
     """An open database of ours: one connection, one thread at a time.
 
@@ -68,10 +53,37 @@ class Store:
     nothing.
     """
 
-    def __init__(self, path: Path, conn: sqlite3.Connection, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, conn: sqlite3.Connection, *, writing: WriterLock | None = None
+    ) -> None:
         self.path = path
         self.conn = conn
-        self.read_only = read_only
+        self._writing = writing
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this connection was opened by `open_reader`."""
+        return self._writing is None
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Be the one connection of all processes that writes or checkpoints.
+
+        SQLite up to 3.51.2 can damage a file when one connection writes while another
+        checkpoints; and its own waiting for a writer is slower than ours.
+
+        Raises:
+            StoreReadOnlyError, StoreBusyError
+        """
+        if self._writing is None:
+            raise StoreReadOnlyError(f"{self.path} is open for reading only")
+        try:
+            with self._writing.hold(BUSY_TIMEOUT_S):
+                yield self.conn
+        except TimeoutError as exc:
+            raise StoreBusyError(f"{self.path}: another process is writing") from exc
+        except sqlite3.Error as exc:
+            raise translate(exc, self.path) from exc
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -86,17 +98,15 @@ class Store:
         if self.conn.in_transaction:
             yield self.conn
             return
-        try:
-            _begin_immediate(self.conn)
+        with self.writing() as conn:
+            conn.execute("BEGIN IMMEDIATE")
             try:
-                yield self.conn
-                self.conn.execute("COMMIT")
+                yield conn
+                conn.execute("COMMIT")
             finally:
                 # SQLite may have rolled back by itself, and a failed COMMIT leaves it open.
-                if self.conn.in_transaction:
-                    self.conn.execute("ROLLBACK")
-        except sqlite3.Error as exc:
-            raise translate(exc, self.path) from exc
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -107,15 +117,16 @@ class Store:
             raise translate(exc, self.path) from exc
 
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the database when it has grown; never waits."""
-        wal = self.path.with_name(self.path.name + "-wal")
-        if self.read_only or not wal.exists() or wal.stat().st_size < CHECKPOINT_BYTES:
-            return
-        with self.reading() as conn:
-            conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Move the write-ahead log into the database, as far as no reader needs it."""
+        if not self.read_only and not self.conn.in_transaction:
+            with self.writing() as conn:
+                conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
+        """Close the connection; the last one of all processes empties the write-ahead log."""
         self.conn.close()
+        if self._writing is not None:
+            self._writing.close()
 
     def __enter__(self) -> Store:
         return self
@@ -151,7 +162,7 @@ def open_store(
         _configure(conn, synchronous)
         if on_connect is not None:
             on_connect(conn)
-        store = Store(path, conn)
+        store = Store(path, conn, writing=WriterLock(path.with_name(path.name + ".lock")))
         _upgrade(store, steps)
     except sqlite3.Error as exc:
         conn.close()
@@ -182,7 +193,7 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
     except BaseException:
         conn.close()
         raise
-    return Store(path, conn, read_only=True)
+    return Store(path, conn)
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
@@ -232,7 +243,7 @@ def check_ours(conn: sqlite3.Connection, path: Path, newest: int) -> int:
 def _configure(conn: sqlite3.Connection, synchronous: Synchronous) -> None:
     conn.execute("PRAGMA journal_mode=WAL")
     conn.execute(f"PRAGMA synchronous={synchronous}")
-    conn.execute("PRAGMA wal_autocheckpoint=0")
+    conn.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     conn.execute("PRAGMA foreign_keys=ON")
     conn.execute("PRAGMA trusted_schema=OFF")
     conn.execute("PRAGMA cell_size_check=ON")

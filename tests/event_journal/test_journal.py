@@ -225,7 +225,7 @@ def test_the_store_is_set_up_for_durability(store):
         "foreign_keys": 1,
         "trusted_schema": 0,
         "cell_size_check": 1,
-        "wal_autocheckpoint": 0,
+        "wal_autocheckpoint": 1000,
     }
 
 

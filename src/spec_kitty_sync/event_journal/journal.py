@@ -124,17 +124,23 @@ class SqliteJournal:
             )
         return AppendReceipt(known.seq, event.event_id, inserted=False)
 
-    def append_many(self, events: Iterable[Admitted]) -> tuple[AppendResult, ...]:
+    def append_many(
+        self, events: Iterable[Admitted], *, coalesce: bool = True
+    ) -> tuple[AppendResult, ...]:
         """Store all *events* in one transaction; one result each, in the given order.
 
         An id that is stored with other content is reported as CONFLICT and changes nothing.
+        Without *coalesce* older events of the same identity stay selected: imported ones come
+        in no particular order.
         """
         results: list[AppendResult] = []
         source = iter(events)
         with self._store.transaction() as conn:
             while chunk := list(islice(source, _CHUNK)):
                 answers = self._insert(conn, chunk)
-                self._follow_up(conn, chunk, answers)
+                _count(conn, chunk, answers)
+                if coalesce:
+                    self._coalesce(conn, chunk, answers)
                 results.extend(answers)
         return tuple(results)
 
@@ -151,29 +157,30 @@ class SqliteJournal:
         seen: set[int] = set()
         return [_settle(conn, event, top, seen) for event in chunk]
 
-    def _follow_up(
+    def _coalesce(
         self, conn: sqlite3.Connection, chunk: list[Admitted], answers: list[AppendResult]
     ) -> None:
-        """Count the inserted events and let the newest of each identity supersede the older."""
-        groups: dict[tuple[bool, str, str], list[int]] = {}
-        for event, answer in zip(chunk, answers, strict=True):
-            if answer.outcome is Appended.INSERTED:
-                groups.setdefault(_group(event), []).append(len(event.body))
-        conn.executemany(
-            _COUNT_NEW, [(*key, len(sizes), sum(sizes)) for key, sizes in groups.items()]
-        )
+        """Mark older events of the same identity superseded, if nobody was told of them."""
         for event, answer in zip(chunk, answers, strict=True):
             if event.coalesce_identity is not None and answer.outcome is Appended.INSERTED:
                 self._supersede_older(conn, event.coalesce_identity, answer.seq)
 
     def _supersede_older(self, conn: sqlite3.Connection, identity: str, seq: int) -> None:
-        """Mark older events of *identity* superseded, if nobody was told of them."""
         older = [row[0] for row in conn.execute(_COALESCIBLE, (identity, seq))]
-        free = sorted(self._delivery.untouched(older)) if older else []
-        if free:
+        if older:
+            self.supersede(older, by=seq)
+
+    def supersede(self, older: Sequence[int], *, by: int) -> int:
+        """Mark those of *older* that nobody was told of as replaced by row *by*; return how many.
+
+        A row that is superseded already stays as it is.
+        """
+        with self._store.transaction() as conn:
+            free = sorted(self._delivery.untouched(older))
             self.shift_counts(conn, free, -1)
-            conn.execute(_SUPERSEDE, (seq, json.dumps(free)))
+            changed = conn.execute(_SUPERSEDE, (by, json.dumps(free))).rowcount
             self.shift_counts(conn, free, +1)
+        return changed
 
     def shift_counts(self, conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None:
         """Take the rows *seqs* out of the counts (-1) or put them in (+1)."""
@@ -250,6 +257,14 @@ class SqliteJournal:
 
 def _group(event: Admitted) -> tuple[bool, str, str]:
     return event.tier == 0, event.team or "", event.hold or ""
+
+
+def _count(conn: sqlite3.Connection, chunk: list[Admitted], answers: list[AppendResult]) -> None:
+    sizes: dict[tuple[bool, str, str], list[int]] = {}
+    for event, answer in zip(chunk, answers, strict=True):
+        if answer.outcome is Appended.INSERTED:
+            sizes.setdefault(_group(event), []).append(len(event.body))
+    conn.executemany(_COUNT_NEW, [(*key, len(found), sum(found)) for key, found in sizes.items()])
 
 
 def _row(event: Admitted, now_ms: int) -> tuple[object, ...]:

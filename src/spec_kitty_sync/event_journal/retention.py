@@ -158,7 +158,7 @@ class Retention:
     def vacuum(self) -> int:
         """Give freed pages back to the disk; return how many bytes the file shrank by."""
         before = self._store.path.stat().st_size
-        with self._store.reading() as conn:
+        with self._store.writing() as conn:
             conn.execute("VACUUM")
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return max(0, before - self._store.path.stat().st_size)

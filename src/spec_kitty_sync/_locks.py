@@ -1,0 +1,78 @@
+"""A lock between processes on a file that is never deleted, freed when its holder dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spec_kitty_sync._files import touch_private
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    from filelock import FileLock, Timeout
+
+    class WriterLock:
+        """At most one holder at a time, across processes."""
+
+        def __init__(self, path: Path) -> None:
+            self._lock = FileLock(path)
+
+        @contextmanager
+        def hold(self, timeout_s: float) -> Iterator[None]:
+            try:
+                self._lock.acquire(timeout=timeout_s, poll_interval=0.002)
+            except Timeout as exc:
+                raise TimeoutError from exc
+            try:
+                yield
+            finally:
+                self._lock.release()
+
+        def close(self) -> None:
+            self._lock.release(force=True)
+
+else:
+
+    class WriterLock:  # type: ignore[no-redef]  # the same class on POSIX
+        """At most one holder at a time, across processes.
+
+        The file stays open: filelock opens it anew at each turn, which costs as much as an append.
+        """
+
+        def __init__(self, path: Path) -> None:
+            touch_private(path)
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+        @contextmanager
+        def hold(self, timeout_s: float) -> Iterator[None]:
+            """Wait for the lock and hold it during the block.
+
+            Short random waits: nobody queues behind a stopped process, and nobody starves.
+
+            Raises:
+                TimeoutError: somebody else held it all the time.
+            """
+            deadline = time.monotonic() + timeout_s
+            while not self._try():
+                if time.monotonic() >= deadline:
+                    raise TimeoutError
+                time.sleep(random.uniform(0.0001, 0.001))
+            try:
+                yield
+            finally:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+        def _try(self) -> bool:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        def close(self) -> None:
+            os.close(self._fd)
