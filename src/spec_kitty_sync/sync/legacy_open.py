@@ -64,7 +64,7 @@ def open_database(
         with tempfile.TemporaryDirectory(prefix="spec-kitty-") as folder:
             copy, fingerprint = _copy_stable(source.path, Path(folder), patience_s, clock)
             with closing(sqlite3.connect(copy, isolation_level=None)) as conn:
-                _configure(conn)
+                configure(conn)
                 conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
                 yield _checked(source, conn, fingerprint)
     except sqlite3.Error as exc:
@@ -129,11 +129,12 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
     conn = sqlite3.connect(
         f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=patience_s
     )
-    _configure(conn)
+    configure(conn)
     return conn
 
 
-def _configure(conn: sqlite3.Connection) -> None:
+def configure(conn: sqlite3.Connection) -> None:
+    """Set what every connection to a foreign file needs."""
     conn.text_factory = bytes  # rows hold text that is not UTF-8
     conn.execute("PRAGMA trusted_schema=OFF")
     conn.execute("PRAGMA cell_size_check=ON")

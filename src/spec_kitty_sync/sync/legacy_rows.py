@@ -141,7 +141,7 @@ def _translated(path: Path, rows: Iterator[LegacyRow]) -> Iterator[LegacyRow]:
 def _rows_of(conn: sqlite3.Connection, table: str | None) -> Iterator[LegacyRow]:
     match table:
         case "queue":
-            return _queue_rows(conn)
+            return queue_rows(conn)
         case "event_journal":
             return _journal_rows(conn)
         case "journal_entries":
@@ -199,13 +199,19 @@ def _scan(
     conn: sqlite3.Connection, table: str, numbered: str, keyed: str
 ) -> tuple[sqlite3.Cursor, bool]:
     """Run the full scan of *table*; the flag says whether column 0 is its rowid."""
+    is_numbered = has_rowid(conn, table)
+    return conn.execute(numbered if is_numbered else keyed), is_numbered
+
+
+def has_rowid(conn: sqlite3.Connection, table: str) -> bool:
+    """Tell whether the rows of *table* have numbers of their own."""
     keyed_only = conn.execute(_WITHOUT_ROWID, (table,)).fetchone()
-    has_rowid = not (keyed_only and keyed_only[0])
-    return conn.execute(numbered if has_rowid else keyed), has_rowid
+    return not (keyed_only and keyed_only[0])
 
 
-def _queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
-    cursor, has_rowid = _scan(conn, "queue", _QUEUE_ROWS, _QUEUE_KEYED)
+def queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
+    """Rows of the queue of every CLI from 2.1 to 3.2.5, and of the design's older table."""
+    cursor, numbered = _scan(conn, "queue", _QUEUE_ROWS, _QUEUE_KEYED)
     columns = _Columns(cursor)
     event_id, event_type = columns.identity("event_id"), columns.getter("event_type")
     data, retries = columns.getter("data"), columns.getter("retry_count")
@@ -214,7 +220,7 @@ def _queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     for ordinal, row in enumerate(cursor, start=1):
         body = data(row)
         yield LegacyRow(
-            row=row[0] if has_rowid else ordinal,
+            row=row[0] if numbered else ordinal,
             column_id=event_id(row),
             column_type=_text(event_type(row)),
             body=body if isinstance(body, bytes) else None,
@@ -227,7 +233,7 @@ def _queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
 
 def _journal_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     """Rows of the journal that 3.2.4 and 3.2.5 kept; its payload is the whole envelope."""
-    cursor, has_rowid = _scan(conn, "event_journal", _JOURNAL_ROWS, _JOURNAL_KEYED)
+    cursor, numbered = _scan(conn, "event_journal", _JOURNAL_ROWS, _JOURNAL_KEYED)
     columns = _Columns(cursor)
     event_id, event_type = columns.identity("event_id"), columns.getter("event_type")
     payload, created = columns.getter("payload"), columns.getter("created_at")
@@ -235,7 +241,7 @@ def _journal_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     for ordinal, row in enumerate(cursor, start=1):
         body = payload(row)
         yield LegacyRow(
-            row=row[0] if has_rowid else ordinal,
+            row=row[0] if numbered else ordinal,
             column_id=event_id(row),
             column_type=_text(event_type(row)),
             body=body if isinstance(body, bytes) else None,
@@ -248,7 +254,7 @@ def _journal_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
 
 def _project_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
     """Rows of the store that 3.2.6 and later keep per project; see `_unwrap`."""
-    cursor, has_rowid = _scan(conn, "journal_entries", _PROJECT_ROWS, _PROJECT_KEYED)
+    cursor, numbered = _scan(conn, "journal_entries", _PROJECT_ROWS, _PROJECT_KEYED)
     columns = _Columns(cursor)
     entry_id, document = columns.identity("entry_id"), columns.getter("payload_json")
     created = columns.getter("created_at")
@@ -256,7 +262,7 @@ def _project_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
         raw = document(row)
         body, problem, coalesce = _unwrap(raw)
         yield LegacyRow(
-            row=row[0] if has_rowid else ordinal,
+            row=row[0] if numbered else ordinal,
             column_id=entry_id(row),
             column_type=None,
             body=body,

@@ -15,7 +15,7 @@ from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.event_journal.models import Appended, AppendResult, DeliveryFacts
+from spec_kitty_sync.event_journal.models import Appended, DeliveryFacts
 from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S, fingerprint_of, unreadable
 from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
@@ -23,7 +23,6 @@ from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource
 from spec_kitty_sync.sync.migrate_compare import classify
 from spec_kitty_sync.sync.migrate_marks import stamp_of
 from spec_kitty_sync.sync.migrate_report import (
-    QUEUED_ONLY_NOTE,
     MigrationReport,
     SourceOutcome,
     SourceReport,
@@ -90,7 +89,7 @@ class Migrator:
         if not any(report.outcome in _MAY_HOLD_MORE for report in reports):
             self._supersede()
         self._parts.store.checkpoint()
-        return MigrationReport(reports, _notes(reports, self._own.sources()))
+        return MigrationReport.of(reports, _notes(reports, self._own.sources()))
 
     def take(self, source: LegacySource) -> SourceReport:
         """Import one source and say what happened.
@@ -194,28 +193,9 @@ class Migrator:
             if result.outcome is not Appended.CONFLICT:
                 kept.append((result.seq, candidate))
                 tally.imported += result.outcome is Appended.INSERTED
-            elif not self._own.is_settled(result.seq, candidate):
-                tally.conflicts += self._conflict(source_id, result, candidate)
+            else:
+                tally.conflicts += record_conflict(self._parts, source_id, candidate)
         self._own.add_provenance(source_id, kept)
-
-    def _conflict(self, source_id: int, result: AppendResult, candidate: Candidate) -> bool:
-        """Record that the journal holds other content; hold the id unless it was delivered."""
-        record = self._parts.journal.get(result.event_id)
-        kept = record.body if record else None
-        new = self._own.add_conflict(
-            source_id,
-            candidate,
-            kind=classify(kept, candidate.event.body),
-            now_ms=self._now_ms(),
-        )
-        if new and record is not None and record.hold != CONFLICT_HOLD:
-            self._parts.corrections.hold(
-                [result.event_id],
-                CONFLICT_HOLD,
-                "another source holds this id with other content; "
-                f"run `spec-kitty sync migrate conflicts show {result.event_id}`",
-            )
-        return new
 
     def _supersede(self) -> None:
         """Mark journal rows that a queue row replaced; only every queue together can tell."""
@@ -282,15 +262,35 @@ class Migrator:
         return self._parts.clock.now_ms()
 
 
+def record_conflict(parts: Parts, source_id: int, candidate: Candidate) -> bool:
+    """Record that the journal holds other content; hold the id unless a target has it.
+
+    False when these very bytes were imported or decided upon before.
+    """
+    own, event = MigrationStore(parts.store), candidate.event
+    record = parts.journal.get(event.event_id)
+    assert record is not None
+    if own.is_settled(record.seq, candidate):
+        return False
+    kind, now_ms = classify(record.body, event.body), parts.clock.now_ms()
+    new = own.add_conflict(source_id, candidate, kind=kind, now_ms=now_ms)
+    if new and record.hold != CONFLICT_HOLD:
+        parts.corrections.hold(
+            [event.event_id],
+            CONFLICT_HOLD,
+            "another source holds this id with other content; "
+            f"run `spec-kitty sync migrate conflicts show {event.event_id}`",
+        )
+    return new
+
+
 def _chunks(rows: Iterator[LegacyRow]) -> Iterator[list[LegacyRow]]:
     while chunk := list(islice(rows, _CHUNK)):
         yield chunk
 
 
 def _notes(reports: Sequence[SourceReport], sources: Sequence[StoredSource]) -> tuple[str, ...]:
-    notes = [QUEUED_ONLY_NOTE]
-    if not reports:
-        notes.insert(0, "Nothing to do: this home has no legacy sources.")
+    notes = []
     unknown = sum(1 for r in reports if r.kind == "scoped_queue" and r.scope is None and r.rows)
     if unknown:
         notes.append(

@@ -67,6 +67,14 @@ class MigrationReport:
     notes: tuple[str, ...]
     dry_run: bool = False
 
+    @classmethod
+    def of(
+        cls, sources: tuple[SourceReport, ...], notes: tuple[str, ...], *, dry_run: bool = False
+    ) -> MigrationReport:
+        """Return the report of *sources*, with the notes that every report carries."""
+        first = () if sources else ("Nothing to do: this home has no legacy sources.",)
+        return cls(sources, (*first, QUEUED_ONLY_NOTE, *notes), dry_run)
+
     @property
     def imported(self) -> int:
         return sum(source.imported for source in self.sources)

@@ -86,7 +86,7 @@ def ignore(home: Home, store: Store, path: Path, *, reason: str, clock: Clock) -
     return _known(source.name, source, own.source(source.name))
 
 
-def unignore(home: Home, store: Store, path: Path, *, clock: Clock) -> KnownSource:
+def unignore(store: Store, path: Path, *, clock: Clock) -> KnownSource:
     """Read the source at *path* again from the next migration on; audited.
 
     Raises:

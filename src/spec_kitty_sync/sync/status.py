@@ -50,8 +50,8 @@ def build_status(settings: Settings, *, clock: Clock | None = None) -> StatusRep
         StoreError: the journal cannot be read.
     """
     clock = clock or SystemClock()
-    legacy, uploads = legacy_section(settings.home)
     with read_workspace(settings, clock=clock) as workspace:
+        legacy, uploads = legacy_section(settings.home, workspace.store if workspace else None)
         if workspace is None:
             return _report(settings, clock, _nothing(resolve_target(settings)), legacy, uploads)
         return _report(settings, clock, _standing(workspace), legacy, uploads)

@@ -1,0 +1,278 @@
+"""`sync migrate …`: bring old queues in, and decide what could not come as it stood."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from spec_kitty_sync.cli import render_migrate
+from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.errors import UsageError
+
+_reason = click.option("--reason", default="", help="Why; kept in the audit.")
+_path = click.argument("path", type=click.Path(path_type=Path))
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--from",
+    "extra",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Another database, JSON Lines file or home to import too.",
+)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SERVER,USER,TEAM",
+    help="A combination whose queue may be here; only names it, filters nothing.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option(
+    "--cleanup",
+    "clean",
+    is_flag=True,
+    help="Afterwards delete from old queues the rows that the journal holds.",
+)
+@click.option("--yes", is_flag=True, help="Clean up without asking.")
+@home_option
+@json_option
+@click.pass_context
+def migrate(
+    ctx: click.Context,
+    extra: tuple[Path, ...],
+    scopes: tuple[str, ...],
+    dry_run: bool,
+    clean: bool,
+    yes: bool,
+    home: Path | None,
+    as_json: bool,
+) -> int | None:
+    """Import the queues that older versions left behind. They stay as they are.
+
+    \b
+    Examples:
+      spec-kitty sync migrate --dry-run
+      spec-kitty sync migrate
+      spec-kitty sync migrate --from /backup/queue.db
+      spec-kitty sync migrate conflicts list
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    if clean and dry_run:
+        raise UsageError("--cleanup and --dry-run exclude each other", remedy="Give one of them.")
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_scope import parse_scope
+
+    settings = settings_from(home)
+    if clean and not yes:
+        _confirm("Delete imported rows from the old queues (each is backed up first)?")
+    named = tuple(parse_scope(scope) for scope in scopes)
+    with render_migrate.progress(quiet=as_json) as watch:
+        report = migrate_home.migrate(
+            settings, extra=extra, scopes=named, dry_run=dry_run, progress=watch
+        )
+    cleaned = migrate_home.cleanup(settings, extra=extra) if clean else None
+    return render_migrate.migration(report, cleaned, as_json=as_json)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("--cleanup needs a confirmation", remedy="Add `--yes`.")
+    click.confirm(question, abort=True, err=True)
+
+
+@migrate.group()
+def conflicts() -> None:
+    """Ids whose content differs between sources."""
+
+
+@conflicts.command("list")
+@home_option
+@json_option
+def list_conflicts(home: Path | None, as_json: bool) -> int:
+    """Show every id in conflict."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_conflicts import Conflicts
+
+    with migrate_home.looking(settings_from(home)) as parts:
+        found = Conflicts(parts).open() if parts else ()
+        return render_migrate.conflicts(found, as_json=as_json)
+
+
+@conflicts.command("show")
+@click.argument("event_id")
+@home_option
+@json_option
+def show_conflict(event_id: str, home: Path | None, as_json: bool) -> int:
+    """Show the contents of one id side by side."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_conflicts import Conflicts
+
+    with migrate_home.looking(settings_from(home)) as parts:
+        if parts is None:
+            raise UsageError(f"{event_id} is not in conflict", remedy="This home has no journal.")
+        return render_migrate.conflict(Conflicts(parts).show(event_id), as_json=as_json)
+
+
+@conflicts.command("resolve")
+@click.argument("event_id", required=False)
+@click.option("--keep", type=click.Choice(["journal", "source"]), required=True)
+@click.option("--all", "every", is_flag=True, help="Every open conflict.")
+@click.option(
+    "--class", "kind", type=click.Choice(["divergent", "volatile"]), help="With --all: only these."
+)
+@_reason
+@home_option
+@json_option
+def resolve_conflict(
+    event_id: str | None,
+    keep: str,
+    every: bool,
+    kind: str | None,
+    reason: str,
+    home: Path | None,
+    as_json: bool,
+) -> int:
+    """Decide whose content stays.
+
+    \b
+    Examples:
+      spec-kitty sync migrate conflicts resolve 01HX… --keep journal
+      spec-kitty sync migrate conflicts resolve --all --class volatile --keep journal
+    """
+    if every == (event_id is not None):
+        raise UsageError("name one id, or --all", remedy="Give an EVENT_ID or `--all`, not both.")
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_conflicts import Conflicts
+
+    side: render_migrate.Keep = "source" if keep == "source" else "journal"
+    with migrate_home.deciding(settings_from(home)) as parts:
+        open_ones = Conflicts(parts)
+        if event_id is None:
+            done = open_ones.resolve_all(keep=side, kind=kind, reason=reason)
+        else:
+            done = (open_ones.resolve(event_id, keep=side, reason=reason),)
+    return render_migrate.resolutions(done, as_json=as_json)
+
+
+@migrate.group()
+def quarantine() -> None:
+    """Rows that cannot become events; their bytes are kept."""
+
+
+@quarantine.command("list")
+@home_option
+@json_option
+def list_quarantine(home: Path | None, as_json: bool) -> int:
+    """Show every row that waits for a decision."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
+
+    with migrate_home.looking(settings_from(home)) as parts:
+        rows = Quarantine(parts).open() if parts else ()
+    return render_migrate.quarantined(rows, as_json=as_json)
+
+
+@quarantine.command("show")
+@click.argument("number", type=int)
+@home_option
+@json_option
+def show_quarantine(number: int, home: Path | None, as_json: bool) -> int:
+    """Show one row with its bytes."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
+
+    with migrate_home.looking(settings_from(home)) as parts:
+        if parts is None:
+            raise UsageError(f"there is no row {number}", remedy="This home has no journal.")
+        row, body = Quarantine(parts).show(number)
+    return render_migrate.quarantined_row(row, body, as_json=as_json)
+
+
+@quarantine.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@home_option
+@json_option
+def export_quarantine(file: Path, home: Path | None, as_json: bool) -> int:
+    """Write the open rows to FILE, one JSON object a line, bytes in base64."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
+
+    with migrate_home.looking(settings_from(home)) as parts:
+        count = Quarantine(parts).export(file) if parts else 0
+    return render_migrate.counted("exported", count, as_json=as_json)
+
+
+@quarantine.command("accept")
+@click.argument("numbers", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every open row.")
+@_reason
+@home_option
+@json_option
+def accept_quarantine(
+    numbers: tuple[int, ...], every: bool, reason: str, home: Path | None, as_json: bool
+) -> int:
+    """Take note that rows will not be imported. Their bytes stay in the journal's database."""
+    if every == bool(numbers):
+        raise UsageError("name rows, or --all", remedy="Give NUMBERS or `--all`, not both.")
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
+
+    with migrate_home.deciding(settings_from(home)) as parts:
+        count = Quarantine(parts).accept(None if every else numbers, reason=reason)
+    return render_migrate.counted("accepted", count, as_json=as_json)
+
+
+@migrate.group()
+def sources() -> None:
+    """The databases and files that events may come from."""
+
+
+@sources.command("list")
+@home_option
+@json_option
+def sources_list(home: Path | None, as_json: bool) -> int:
+    """Show every source, what became of it, and which are ignored."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_sources import list_sources
+
+    settings = settings_from(home)
+    with migrate_home.looking(settings) as parts:
+        found = list_sources(settings.home, parts.store if parts else None)
+    return render_migrate.sources(found, as_json=as_json)
+
+
+@sources.command("ignore")
+@_path
+@_reason
+@home_option
+@json_option
+def sources_ignore(path: Path, reason: str, home: Path | None, as_json: bool) -> int:
+    """Leave a source alone until its bytes change."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_sources import ignore
+
+    settings = settings_from(home)
+    with migrate_home.deciding(settings) as parts:
+        found = ignore(settings.home, parts.store, path, reason=reason, clock=parts.clock)
+    return render_migrate.sources((found,), as_json=as_json)
+
+
+@sources.command("unignore")
+@_path
+@home_option
+@json_option
+def sources_unignore(path: Path, home: Path | None, as_json: bool) -> int:
+    """Read a source again from the next migration on."""
+    from spec_kitty_sync.sync import migrate_home
+    from spec_kitty_sync.sync.migrate_sources import unignore
+
+    settings = settings_from(home)
+    with migrate_home.deciding(settings) as parts:
+        found = unignore(parts.store, path, clock=parts.clock)
+    return render_migrate.sources((found,), as_json=as_json)

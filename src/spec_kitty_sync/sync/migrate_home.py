@@ -1,0 +1,195 @@
+"""Migration of one home as the commands call it: open, lock, work, report.
+
+Reading functions write nothing and need no journal; a dry run works on a private copy of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from spec_kitty_sync._clock import Clock, SystemClock
+from spec_kitty_sync._files import Home, make_private_dir, touch_private
+from spec_kitty_sync.auth.credentials import Credentials, load_credentials
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
+from spec_kitty_sync.errors import MigrationError, SpecKittyError
+from spec_kitty_sync.event_journal.corrections import Corrections
+from spec_kitty_sync.events.registry import Registry, default_registry
+from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.legacy_open import PATIENCE_S
+from spec_kitty_sync.sync.legacy_sources import LegacySource, discover
+from spec_kitty_sync.sync.migrate_backfill import backfill
+from spec_kitty_sync.sync.migrate_cleanup import Cleanup, CleanupReport
+from spec_kitty_sync.sync.migrate_journal import Migrator, Parts, Progress
+from spec_kitty_sync.sync.migrate_report import MigrationReport
+from spec_kitty_sync.sync.migrate_scope import Identity, Scopes
+from spec_kitty_sync.sync.workspace import Workspace, open_workspace, read_workspace
+
+LOCK_WAIT_S = 15.0
+
+
+def migrate(
+    settings: Settings,
+    *,
+    extra: Sequence[Path] = (),
+    scopes: Sequence[Identity] = (),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    patience_s: float = PATIENCE_S,
+) -> MigrationReport:
+    """Bring the events of every legacy source into the journal; sources stay byte-identical.
+
+    Raises:
+        MigrationError: another migration of this home runs.
+        StoreError: our own database failed; sources that were finished stay imported.
+    """
+    sources = discover(settings.home, extra)
+    if not sources and not settings.home.journal_db.exists():
+        return MigrationReport.of((), (), dry_run=dry_run)
+    clock = clock or SystemClock()
+    if dry_run:
+        with _copied(settings) as copy, open_workspace(copy, clock=clock) as workspace:
+            report = _run(workspace, settings, sources, scopes, progress, patience_s)
+        return replace(report, dry_run=True)
+    with migration_lock(settings.home), open_workspace(settings, clock=clock) as workspace:
+        return _run(workspace, settings, sources, scopes, progress, patience_s)
+
+
+def cleanup(
+    settings: Settings,
+    *,
+    extra: Sequence[Path] = (),
+    clock: Clock | None = None,
+    patience_s: float = PATIENCE_S,
+) -> CleanupReport:
+    """Delete from legacy queues the rows that the journal holds, each queue backed up before.
+
+    Raises:
+        MigrationError: another migration of this home runs.
+    """
+    sources = discover(settings.home, extra)
+    with migration_lock(settings.home), open_workspace(settings, clock=clock) as workspace:
+        return Cleanup(parts_of(workspace), settings.home, patience_s=patience_s).run(sources)
+
+
+@contextmanager
+def deciding(settings: Settings, *, clock: Clock | None = None) -> Iterator[Parts]:
+    """Give the parts of a home for decisions about conflicts, quarantine and sources."""
+    with migration_lock(settings.home), open_workspace(settings, clock=clock) as workspace:
+        yield parts_of(workspace)
+
+
+@contextmanager
+def looking(settings: Settings) -> Iterator[Parts | None]:
+    """Give the parts of a home for reading only; None when it has no journal yet."""
+    with read_workspace(settings) as workspace:
+        yield parts_of(workspace) if workspace else None
+
+
+def parts_of(workspace: Workspace, registry: Registry | None = None) -> Parts:
+    """Return what a migration needs of *workspace*."""
+    facts = SqliteDeliveryFacts(workspace.store)
+    return Parts(
+        store=workspace.store,
+        journal=workspace.journal,
+        corrections=Corrections(
+            workspace.store, workspace.journal, delivery=facts, clock=workspace.clock
+        ),
+        delivery=facts,
+        registry=registry or default_registry(),
+        clock=workspace.clock,
+    )
+
+
+def _run(
+    workspace: Workspace,
+    settings: Settings,
+    sources: Sequence[LegacySource],
+    scopes: Sequence[Identity],
+    progress: Progress | None,
+    patience_s: float,
+) -> MigrationReport:
+    known = (*scopes, *_known_identities(settings, workspace))
+    migrator = Migrator(
+        parts_of(workspace),
+        Scopes(known, _active_scope(settings.home)),
+        patience_s=patience_s,
+        progress=progress,
+    )
+    report = migrator.run(sources)
+    notes = backfill(workspace, settings.home)
+    return replace(report, notes=(*report.notes, *notes))
+
+
+@contextmanager
+def migration_lock(home: Home, *, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+    """Hold the migration lock of *home*; the kernel frees it when the process dies.
+
+    Raises:
+        MigrationError: another process still holds it after *wait_s*.
+    """
+    home.ensure()
+    make_private_dir(home.locks_dir)
+    path = home.locks_dir / "migrate.lock"
+    touch_private(path)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.05)
+    except Timeout:
+        raise MigrationError(
+            "another migration of this home is running",
+            remedy="Wait for it to end, then run the same command again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _copied(settings: Settings) -> Iterator[Settings]:
+    """Give the settings of a temporary home that holds a copy of the journal."""
+    with tempfile.TemporaryDirectory(prefix="spec-kitty-") as folder:
+        home = Home(Path(folder) / "home").ensure()
+        if settings.home.journal_db.exists():
+            uri = f"{settings.home.journal_db.as_uri()}?mode=ro"
+            with (
+                closing(sqlite3.connect(uri, uri=True)) as origin,
+                closing(sqlite3.connect(home.journal_db)) as target,
+            ):
+                origin.backup(target)
+        yield replace(settings, home=home)
+
+
+def _known_identities(settings: Settings, workspace: Workspace) -> Iterator[Identity]:
+    """Yield every server, user and team that this home knows, as far as it can be read."""
+    yield Identity(workspace.config.server_url, None, None)
+    yield Identity(settings.env("SPEC_KITTY_SAAS_URL"), None, None)
+    credentials = _credentials(settings.home)
+    if credentials is not None:
+        yield Identity(credentials.server_url, credentials.username, credentials.team_slug)
+    for target in workspace.targets.all():
+        yield Identity(target.url, target.user_email, target.team_slug)
+
+
+def _credentials(home: Home) -> Credentials | None:
+    try:
+        return load_credentials(home.credentials)
+    except SpecKittyError:
+        return None  # whoever needs them complains; here they would only explain a digest
+
+
+def _active_scope(home: Home) -> tuple[str, ...]:
+    """Return the scope that an old CLI noted in plain text."""
+    try:
+        text = home.active_queue_scope.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return (text,) if text else ()
