@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
-from spec_kitty_sync.delivery.ledger import Answered, Run, SqliteLedger, Verdict
+from spec_kitty_sync.delivery.ledger import Answered, SqliteLedger, Verdict
+from spec_kitty_sync.delivery.runs import Run
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.errors import SourceError, TargetError
 from spec_kitty_sync.events.results import BatchResult, ResultStatus
