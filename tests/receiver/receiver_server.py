@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 PROJECT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -53,10 +56,10 @@ def event(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Server:
-    """A running `spec-kitty receiver serve`."""
+    """A running `spec-kitty receiver serve`; without a process one inside the test."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None
     client: httpx.Client
 
     def post(self, events: Sequence[Any], **kwargs: Any) -> httpx.Response:
@@ -81,6 +84,7 @@ class Server:
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit code."""
+        assert self.process is not None
         self.process.terminate()
         return self.process.wait(10)
 
@@ -110,3 +114,45 @@ def start_server(
         raise AssertionError(f"{line!r} {process.communicate()}")
     url = line.removeprefix("listening on ").strip()
     return Server(url, process, httpx.Client(base_url=url, trust_env=False, timeout=30))
+
+
+class InProcess(httpx.BaseTransport):
+    """Carries requests to an ASGI app in this process; much faster than a server each time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._asgi = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Any] = asyncio.Queue()
+        scope = {"type": "lifespan", "state": {}}
+        lifespan = app(scope, self._to_app.get, self._from_app.put)
+        self._lifespan = self._loop.create_task(lifespan)
+        self._tell("lifespan.startup")
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        stream = httpx.ByteStream(request.read())
+        sent = httpx.Request(request.method, request.url, headers=request.headers, stream=stream)
+        return self._loop.run_until_complete(self._answer(sent))
+
+    def close(self) -> None:
+        self._tell("lifespan.shutdown")
+        self._loop.run_until_complete(self._lifespan)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        response = await self._asgi.handle_async_request(request)
+        body = await response.aread()
+        return httpx.Response(response.status_code, headers=response.headers, content=body)
+
+    def _tell(self, what: str) -> None:
+        self._to_app.put_nowait({"type": what})
+        answer = self._loop.run_until_complete(self._from_app.get())
+        assert answer["type"] == f"{what}.complete", answer
+
+
+@contextmanager
+def in_process(app: ASGIApp) -> Iterator[Server]:
+    """Run *app* in this process while the block runs."""
+    with httpx.Client(transport=InProcess(app), base_url="http://in-process") as client:
+        yield Server("http://in-process", None, client)

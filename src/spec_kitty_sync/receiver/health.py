@@ -11,7 +11,9 @@ from spec_kitty_sync.receiver.settings import Settings
 def health(receiver: Receiver) -> dict[str, Any]:
     """Return the health answer; no store access, no side effect."""
     settings = receiver.settings
+    broken = {"faults": list(settings.faults)} if settings.faults else {}
     return {
+        **broken,
         "status": "ok",
         "server_instance_id": receiver.identity.server_instance_id,
         "deployment_id": settings.deployment.deployment_id,

@@ -31,7 +31,7 @@ class Decide(Protocol):
     """The signature of `decide.decide`."""
 
     def __call__(
-        self, verdicts: Sequence[Verdict], known: Mapping[str, Known], *, now_ms: int
+        self, verdicts: Sequence[Verdict], known: Mapping[str, Known], /, *, now_ms: int
     ) -> list[Result]:
         """Return one result per verdict."""
         ...
