@@ -85,11 +85,8 @@ class SqliteEventStore:
     def add(
         self, batches: Sequence[Sequence[NewEvent]], *, now_ms: int
     ) -> list[Mapping[str, Known]]:
-        store = self._opened()
-        with store.transaction() as conn:
-            known = [_add_batch(conn, batch, now_ms) for batch in batches]
-        store.checkpoint()
-        return known
+        with self._opened().transaction() as conn:
+            return [_add_batch(conn, batch, now_ms) for batch in batches]
 
     def event(self, scope: str, event_id: str) -> StoredEvent | None:
         rows = self._read(_EVENT, (scope, event_id))
