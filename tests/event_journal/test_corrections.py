@@ -101,11 +101,12 @@ def test_an_accepted_event_is_not_changed(journal, corrections, told, make_event
     """Once a target has accepted an event, neither replace nor discard touches it."""
     event = make_event()
     told.accepted.add(journal.append(event).seq)
+    subject = {
+        "replace": make_event(event_id=event.event_id, lamport_clock=5),
+        "discard": event.event_id,
+    }[action]
     with pytest.raises(EventConflictError, match="accepted"):
-        if action == "replace":
-            corrections.replace(make_event(event_id=event.event_id, lamport_clock=5), reason="x")
-        else:
-            corrections.discard(event.event_id, reason="x")
+        getattr(corrections, action)(subject, reason="x")
     assert journal.get(event.event_id).body == event.body
     assert corrections.audit() == ()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
+from spec_kitty_sync.delivery.counting import read_counts
+from spec_kitty_sync.delivery.history import failed_events
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.event_journal.models import CountGroup
 from spec_kitty_sync.sync.config import Settings
@@ -35,12 +37,7 @@ _SUGGEST_GC_BYTES = 50 * 1024 * 1024
 _LISTED = 20
 _SHOWN_ELSEWHERE = frozenset({"archived", "superseded"})
 
-_PARKED = """
-SELECT j.event_id, l.target_id, l.reason
-FROM delivery_ledger l JOIN journal_ids j ON j.seq = l.seq
-WHERE l.target_id = ? AND l.epoch = ? AND l.state IN ('terminal_failed', 'dead_letter')
-ORDER BY l.seq LIMIT ?
-"""
+_PARKED = ("terminal_failed", "dead_letter")
 
 
 def build_status(settings: Settings, *, clock: Clock | None = None) -> StatusReport:
@@ -90,7 +87,7 @@ def _nothing(resolved: ResolvedSyncTarget) -> _Standing:
 
 def _standing(workspace: Workspace) -> _Standing:
     target = workspace.known_target()
-    states = workspace.ledger.counts(target) if target else {}
+    states = read_counts(workspace.store, target) if target else {}
     beyond = workspace.beyond(target)
     by_state: Counter[str] = Counter()
     held: Counter[str] = Counter()
@@ -168,7 +165,7 @@ def _targets(workspace: Workspace, current: Target | None) -> TargetsSection:
 
 
 def _delivered(workspace: Workspace, target: Target) -> int:
-    counts = workspace.ledger.counts(target)
+    counts = read_counts(workspace.store, target)
     return sum(n for (state, _), n in counts.items() if state == "delivered")
 
 
@@ -205,11 +202,10 @@ def _terminal(
 ) -> TerminalSection:
     if target is None:
         return TerminalSection(0, ())
-    with workspace.store.reading() as conn:
-        rows = conn.execute(_PARKED, (target.target_id, target.epoch, _LISTED)).fetchall()
+    parked = failed_events(workspace.store, target, states=_PARKED, n=_LISTED)
     return TerminalSection(
         count=by_state["terminal_failed"] + by_state["dead_letter"],
-        events=tuple(FailedEvent(*row) for row in rows),
+        events=tuple(FailedEvent(e.event_id, e.target_id, e.reason or None) for e in parked),
     )
 
 
