@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 INT64_MAX = 2**63 - 1
 
@@ -44,6 +44,6 @@ Count = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(gt=0)]
 Tier = Annotated[StrictInt, Field(ge=0, le=4)]
 Flag = StrictBool
-Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
+Number = StrictFloat
 Object = dict[str, Any]
 FourLane = Literal["planned", "doing", "for_review", "done"]

@@ -155,7 +155,7 @@ class _Fold:
         try:
             yield event, _MODELS[event.event_type].model_validate(event.payload)
         except ValidationError as error:
-            detail = "; ".join(each.message for each in findings_of(error))
+            detail = "; ".join(each.message for each in findings_of(error, event.payload))
             self._note(event, INVALID_PAYLOAD, detail)
 
     def _fold(self, event: Event, payload: MissionPayload) -> None:

@@ -80,7 +80,7 @@ class Event(BaseModel):
         try:
             event = cls.model_validate(value, context={_AS_WRITTEN: True})
         except ValidationError as error:
-            raise _invalid(findings_of(error)) from None
+            raise _invalid(findings_of(error, value)) from None
         event.__pydantic_private__ = {"_body": body}
         return event
 

@@ -62,7 +62,7 @@ def _reference(name: str) -> Schema:
 
 
 def _envelope(registry: Registry, packs: frozenset[str] | None) -> Schema:
-    schema = _tidied(TypeAdapter(Envelope).json_schema())
+    schema: Schema = _tidied(TypeAdapter(Envelope).json_schema())
     schema["title"] = "Envelope"
     schema["properties"]["aggregate_type"] = {"enum": sorted(registry.aggregates(packs))}
     schema["properties"]["schema_version"] = _one_line(
@@ -136,7 +136,7 @@ def _states(key: str) -> Schema:
 def _payload(event_type: EventType, shape: Shape) -> Schema:
     if shape.model is None:
         return dict(shape.schema or {})
-    schema = _tidied(shape.model.model_json_schema())
+    schema: Schema = _tidied(shape.model.model_json_schema())
     schema["title"] = (
         f"{event_type.name}, {shape.name}" if shape.name != event_type.name else (event_type.name)
     )

@@ -156,7 +156,7 @@ def _read(event: Event, anomalies: list[TransitionAnomaly]) -> _Move | None:
                 event_id=event.event_id,
                 wp_id=wp_id if isinstance(wp_id, str) else "",
                 reason=INVALID_PAYLOAD,
-                detail="; ".join(each.message for each in findings_of(error)),
+                detail="; ".join(each.message for each in findings_of(error, event.payload)),
             )
         )
         return None

@@ -210,7 +210,8 @@ class Validator:
 
     def _unreadable(self, body: bytes, error: JsonError) -> Validation:
         path = str(error.facts.get("pointer", ""))
-        finding = Finding(error.facts["reason"], "error", path, error.message)
+        message = f"{error.message} (at {path})" if path else error.message
+        finding = Finding(error.facts["reason"], "error", path, message)
         try:
             event = _json.loads_lenient(body.removeprefix(_json.BOM))
         except JsonError:
@@ -279,26 +280,28 @@ def _model_findings(validate: Validate, value: Any, prefix: tuple[str, ...]) -> 
     try:
         validate(value)
     except ValidationError as error:
-        return findings_of(error, prefix)
+        return findings_of(error, value, prefix)
     return ()
 
 
-def findings_of(error: ValidationError, prefix: tuple[str, ...] = ()) -> tuple[Finding, ...]:
-    """Return one finding for each place that *error* blames, *prefix* before its path."""
+def findings_of(
+    error: ValidationError, value: Any, prefix: tuple[str, ...] = ()
+) -> tuple[Finding, ...]:
+    """Return one finding for each place in *value* that *error* blames, below *prefix*."""
     by_path: dict[str, Finding] = {}
     for each in error.errors(include_url=False):
-        finding = _finding_of(dict(each), prefix)
+        finding = _finding_of(dict(each), value, prefix)
         by_path.setdefault(finding.path, finding)
     return tuple(by_path.values())
 
 
-def _finding_of(error: Mapping[str, Any], prefix: tuple[str, ...]) -> Finding:
-    kind, place = error["type"], list(error["loc"])
+def _finding_of(error: Mapping[str, Any], root: Any, prefix: tuple[str, ...]) -> Finding:
+    kind, place = error["type"], _real_steps(error, root)
     if kind in _BELONGS_TO:
         place.append(_BELONGS_TO[kind])
-    # A union reports each branch under its name; the field is what the reader looks for.
-    place = [step for step in place if not (isinstance(step, str) and step in _BRANCHES)]
     code, value = _CODES.get(kind, "wrong_type"), error["input"]
+    if code == "not_allowed" and type(value) is not str:
+        code = "wrong_type"
     path, name = pointer(*prefix, *place), ".".join(map(str, place)) or "event"
     if code == "missing" or kind in _BELONGS_TO:
         return Finding(code, "error", path, f"{name}: {_words(code, error)}")
@@ -309,7 +312,20 @@ def _finding_of(error: Mapping[str, Any], prefix: tuple[str, ...]) -> Finding:
     )
 
 
-_BRANCHES = frozenset({"Lane", "FieldLane", "int", "float", "function-after", "literal", "enum"})
+def _real_steps(error: Mapping[str, Any], root: Any) -> list[str | int]:
+    """Return the steps that lead through *root* to the fault; others name branches of unions."""
+    steps: list[str | int] = []
+    at = root
+    for step in error["loc"]:
+        if at is error["input"] and error["type"] != "missing":
+            break
+        if isinstance(at, dict):
+            steps.append(step)
+            at = at.get(step)
+        elif isinstance(at, list) and isinstance(step, int):
+            steps.append(step)
+            at = at[step] if step < len(at) else None
+    return steps
 
 
 def _lane_code(code: str, value: Any) -> str:
