@@ -10,7 +10,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from spec_kitty_sync._files import Home
+from spec_kitty_sync.sync.config import Settings
+
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "queues"
+
+_OURS = ("journal.db", "locks", "backups")
 
 QUEUE_SQL = """
 CREATE TABLE queue (
@@ -34,7 +39,7 @@ def unpack(case: str, folder: Path) -> Path:
 
 
 def image(folder: Path) -> dict[str, object]:
-    """Return every path below *folder* with its bytes (or link target): equal means untouched."""
+    """Return every legacy path below *folder* with its bytes or link target: equal is untouched."""
     return {
         str(path.relative_to(folder)): (
             str(path.readlink())
@@ -44,6 +49,7 @@ def image(folder: Path) -> dict[str, object]:
             else "dir"
         )
         for path in sorted(folder.rglob("*"))
+        if not path.relative_to(folder).parts[0].startswith(_OURS)
     }
 
 
@@ -86,3 +92,45 @@ def write_rows(path: Path, rows: Iterable[tuple[object, object]]) -> Path:
         conn.execute(LOOSE_QUEUE_SQL)
         conn.executemany("INSERT INTO queue (event_id, data) VALUES (?, ?)", list(rows))
     return path
+
+
+def settings_of(home: Path) -> Settings:
+    """Return settings of *home* with an empty environment."""
+    return Settings(Home(home), {}, home)
+
+
+def contents(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return what a migration leaves in the journal's database, without times and numbers.
+
+    Two homes are migrated alike if and only if this is equal.
+    """
+    queries = {
+        "events": "SELECT event_id, body, tier, hold, superseded_by IS NOT NULL"
+        " FROM event_journal ORDER BY 1",
+        "order": "SELECT event_id FROM event_journal ORDER BY seq",
+        "provenance": "SELECT j.event_id, s.path, p.source_row, p.body_sha256, p.retry_count,"
+        " p.queued_at, p.note FROM migration_provenance p JOIN event_journal j ON j.seq = p.seq"
+        " JOIN migration_source s ON s.id = p.source_id ORDER BY 1, 2",
+        "conflicts": "SELECT c.event_id, s.path, c.source_row, c.body, c.class, c.kept"
+        " FROM migration_conflict c JOIN migration_source s ON s.id = c.source_id ORDER BY 1, 2, 3",
+        "quarantine": "SELECT s.path, q.source_row, q.body, q.reason FROM migration_quarantine q"
+        " JOIN migration_source s ON s.id = q.source_id ORDER BY 1, 2",
+        "sources": "SELECT path, outcome, row_count, fingerprint FROM migration_source ORDER BY 1",
+        "counts": "SELECT local_only, team, hold, superseded, removed, events, bytes"
+        " FROM event_journal_count ORDER BY 1, 2, 3, 4, 5",
+        "audit": "SELECT action, subject, reason FROM migration_audit ORDER BY id",
+    }
+    with closing(sqlite3.connect(home / "journal.db")) as conn:
+        return {name: conn.execute(query).fetchall() for name, query in queries.items()}
+
+
+def journal_of(home: Path) -> dict[str, bytes]:
+    """Return event id → stored bytes."""
+    with closing(sqlite3.connect(home / "journal.db")) as conn:
+        return dict(conn.execute("SELECT event_id, body FROM event_journal").fetchall())
+
+
+def holds_of(home: Path) -> dict[str, str]:
+    """Return event id → hold, of the held events."""
+    with closing(sqlite3.connect(home / "journal.db")) as conn:
+        return dict(conn.execute("SELECT event_id, hold FROM event_journal WHERE hold IS NOT NULL"))

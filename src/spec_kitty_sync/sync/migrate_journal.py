@@ -38,7 +38,6 @@ _NOT_READ = {
     "our_store": SourceOutcome.NOT_A_SOURCE,
     "odd_name": SourceOutcome.SKIPPED,
     "symlink": SourceOutcome.SKIPPED,
-    "not_a_file": SourceOutcome.SKIPPED,
     "zero_bytes": SourceOutcome.SKIPPED,
 }
 _MAY_HOLD_MORE = (SourceOutcome.BUSY, SourceOutcome.UNREADABLE)
