@@ -14,8 +14,12 @@ _ESCAPES = {**_CONTROL, **_BIDI}
 
 
 def visible(text: str) -> str:
-    """Return *text* with terminal escapes, bidi overrides and line breaks made visible."""
-    return text.translate(_ESCAPES).replace("\n", "\\n")
+    """Return *text* with terminal escapes, bidi overrides and line breaks made visible.
+
+    Half surrogate pairs, which no terminal can be sent, are escaped too.
+    """
+    shown = text.translate(_ESCAPES).replace("\n", "\\n")
+    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def report_error(exc: SpecKittyError, *, as_json: bool) -> int:

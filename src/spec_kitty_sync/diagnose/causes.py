@@ -19,21 +19,22 @@ _ROW_CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_QUARANTINED = (
+    " A row of an old queue is quarantined as it stands:"
+    " `spec-kitty sync migrate quarantine list`."
+)
 _REPLACE = "correct a stored event with `spec-kitty sync replace ID --file FILE`"
 _REMEDIES: Mapping[str, str] = MappingProxyType(
     {
-        "json_encoding": "Write the text in UTF-8. In an old queue the row is quarantined as it"
-        " stands: `spec-kitty sync migrate quarantine`.",
+        "json_encoding": f"Write the text in UTF-8.{_QUARANTINED}",
         "json_bom": "Nothing to do: the import leaves the mark out.",
-        "json_syntax": "Write one JSON object per event. In an old queue the row is quarantined"
-        " as it stands: `spec-kitty sync migrate quarantine`.",
+        "json_syntax": f"Write one JSON object per event.{_QUARANTINED}",
         "json_number": f"Write a number or null there; {_REPLACE}.",
         "json_duplicate_key": f"Keep one of the two values; {_REPLACE}.",
         "json_surrogate": f"Write the whole character or none; {_REPLACE}.",
         "json_depth": f"Flatten the event; {_REPLACE}.",
         "json_integer_range": f"Write the number as text; {_REPLACE}.",
-        "not_object": "Write one JSON object per event. In an old queue the row is quarantined"
-        " as it stands: `spec-kitty sync migrate quarantine`.",
+        "not_object": f"Write one JSON object per event.{_QUARANTINED}",
         "too_large": f"Shorten the event or move its bulk to a file; {_REPLACE}.",
         "missing": f"State the field where the event is made; {_REPLACE}.",
         "wrong_type": f"Write the type that the message names; {_REPLACE}.",
@@ -55,10 +56,10 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
         f" `.kittify/config.yaml`; {_REPLACE}.",
         "not_canonical": "Only `--strict` minds: a newer CLI states a correlation_id.",
         "schema_violation": f"Correct the payload by its JSON Schema; {_REPLACE}.",
-        "no_data": "The row is quarantined by the import: `spec-kitty sync migrate quarantine`.",
+        "no_data": "The import quarantines it: `spec-kitty sync migrate quarantine list`.",
         "corrupt": "Run `spec-kitty sync verify`; the event is not sent as it stands.",
         "id_mismatch": "The row is quarantined by the import, since nobody can tell which id is"
-        " meant: `spec-kitty sync migrate quarantine`.",
+        " meant: `spec-kitty sync migrate quarantine list`.",
         "type_mismatch": "Nothing to do: the event's own type counts.",
         "migration_conflict": "Choose one with `spec-kitty sync migrate conflicts list`.",
     }

@@ -190,14 +190,9 @@ class SqliteJournal:
 
     def standing(self, event: Admitted) -> Appended | None:
         """Tell how appending *event* would end, SAME or CONFLICT; None if its id is new."""
-        with self._store.reading() as conn:
-            row = conn.execute(_IDENTITY, (event.event_id,)).fetchone()
-        if row is None:
+        same = self.same_content(event.event_id, event.body)
+        if same is None:
             return None
-        _, sha256, stored_hash, body = row
-        if sha256 == hashlib.sha256(event.body).digest():
-            return Appended.SAME
-        same = (stored_hash or content_hash(body)) == content_hash(event.body)
         return Appended.SAME if same else Appended.CONFLICT
 
     def get(self, event_id: str) -> JournalRecord | None:

@@ -70,6 +70,8 @@ _DIAGNOSED: dict[str, Any] = {
         "dialect": {"enum": ["canonical", "identity", "emission", None]},
         "findings": {"type": "array", "items": _FINDING},
         "error_category": _TEXT_OR_NULL,
+        "source": _TEXT,
+        "row": {"type": "integer", "description": "Rowid, line or sequence number."},
     },
 }
 
@@ -88,6 +90,50 @@ _SUMMARY: dict[str, Any] = {
     "properties": {
         **dict.fromkeys(("total", "valid", "warnings", "invalid", "unreadable"), _COUNT),
         **dict.fromkeys(("by_type", "by_category", "by_code"), _COUNTS),
+    },
+}
+
+_SOURCE: dict[str, Any] = {
+    "type": "object",
+    "required": ["source", "summary", "passed_over", "problem"],
+    "properties": {
+        "source": _TEXT,
+        "summary": _SUMMARY,
+        "passed_over": {**_COUNT, "description": "Rows that are delivered or imported already."},
+        "problem": {
+            "description": "Why the source could not be read in full; null when it could.",
+            "type": ["object", "null"],
+            "required": ["code", "message", "remedy"],
+            "properties": dict.fromkeys(("code", "message", "remedy"), _TEXT),
+        },
+    },
+}
+
+_CAUSE: dict[str, Any] = {
+    "type": "object",
+    "required": ["code", "severity", "events", "meaning", "remedy", "places"],
+    "properties": {
+        "code": _TEXT,
+        "severity": {"enum": ["error", "warning"]},
+        "events": _COUNT,
+        "meaning": _TEXT,
+        "remedy": _TEXT,
+        "places": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "about", "events", "source", "row", "event_id", "message"],
+                "properties": {
+                    "path": {"type": "string"},
+                    "about": _TEXT_OR_NULL,
+                    "events": _COUNT,
+                    "source": _TEXT,
+                    "row": {"type": "integer"},
+                    "event_id": _TEXT_OR_NULL,
+                    "message": _TEXT,
+                },
+            },
+        },
     },
 }
 
@@ -156,9 +202,11 @@ WIRE_DOCUMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "required": ["schema_version", "source", "summary", "results"],
             "properties": {
                 "schema_version": _TEXT,
-                "source": {},
+                "source": {"type": "string", "description": "What was asked for."},
                 "summary": _SUMMARY,
                 "results": {"type": "array", "items": _DIAGNOSED},
+                "sources": {"type": "array", "items": _SOURCE},
+                "causes": {"type": "array", "items": _CAUSE},
             },
         },
     }

@@ -43,8 +43,8 @@ _CORRUPT = Finding("corrupt", "error", "", "the stored bytes are not those that 
 class ImportRecord(Protocol):
     """Knows which rows of legacy sources the journal has already."""
 
-    def settles(self, row: LegacyRow) -> bool:
-        """Tell whether *row* is imported, or decided upon by the operator."""
+    def settles(self, source: str, row: LegacyRow) -> bool:
+        """Tell whether *row* of *source* is imported, or decided upon by the operator."""
         ...
 
     def notes(self, row: LegacyRow) -> tuple[Finding, ...]:
@@ -140,7 +140,7 @@ class LegacyRows:
                 self._read += len(found.body or b"")
                 if self._record is None:
                     yield _row(self.name, found)
-                elif self._record.settles(found):
+                elif self._record.settles(self.name, found):
                     self.passed_over += 1
                 else:
                     yield _row(self.name, found)._replace(notes=self._record.notes(found))

@@ -6,6 +6,7 @@ yet. A path that is named is judged whole. Reading changes no byte of any of the
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -37,9 +38,22 @@ from spec_kitty_sync.sync.legacy_sources import (
     shown_path,
     source_error,
 )
+from spec_kitty_sync.sync.migrate_store import MigrationStore, is_ignored
 from spec_kitty_sync.sync.store import steps
 from spec_kitty_sync.sync.workspace import Workspace, read_workspace
 
+_DECIDED = """
+SELECT 1 FROM journal_ids j JOIN migration_provenance p ON p.seq = j.seq
+WHERE j.event_id = :event_id AND p.body_sha256 = :sha256
+UNION ALL
+SELECT 1 FROM migration_conflict
+WHERE event_id = :event_id AND body_sha256 = :sha256 AND kept IS NOT NULL
+UNION ALL
+SELECT 1 FROM migration_quarantine q JOIN migration_source s ON s.id = q.source_id
+WHERE s.path = :path AND q.source_row = :row AND q.body_sha256 = :sha256
+  AND q.accepted_at_ms IS NOT NULL
+LIMIT 1
+"""
 _EVENT_FILES = (".json", ".jsonl", ".ndjson", ".gz")
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 _APPLICATION_ID_AT = slice(68, 72)
@@ -50,19 +64,22 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
 
     A journal that cannot be read is a source with a problem; nothing then counts as imported.
     """
-    home = settings.home
     with ExitStack() as stack:
-        record = None
+        workspace = None
         try:
             workspace = stack.enter_context(read_workspace(settings))
         except SpecKittyError as exc:
-            workspace = None
-            yield Unread(shown_path(home.journal_db), exc)
-        if workspace is not None:
-            record = JournalRecord(workspace.journal)
-            yield _undelivered(home, workspace)
-        for source in discover(home):
-            yield LegacyRows(source, record)
+            yield Unread(shown_path(settings.home.journal_db), exc)
+        if workspace is None:
+            yield from map(LegacyRows, discover(settings.home))
+            return
+        yield _undelivered(settings.home, workspace)
+        record = JournalRecord(workspace.store, workspace.journal)
+        migration = MigrationStore(workspace.store)
+        for source in discover(settings.home):
+            stored = migration.source(source.name)
+            if stored is None or not is_ignored(source.path, stored):
+                yield LegacyRows(source, record)
 
 
 def named_sources(paths: Sequence[Path]) -> Iterator[Source]:
@@ -78,14 +95,28 @@ def named_sources(paths: Sequence[Path]) -> Iterator[Source]:
 
 
 class JournalRecord:
-    """Tells from the journal which legacy rows are imported: same id, same canonical content."""
+    """Tells which legacy rows are imported: the journal has the same canonical content.
 
-    def __init__(self, journal: SqliteJournal) -> None:
+    A row that was imported and corrected since, and one that the operator decided upon
+    (conflict resolved, quarantine accepted), is settled too.
+    """
+
+    def __init__(self, store: Store, journal: SqliteJournal) -> None:
+        self._store = store
         self._journal = journal
 
-    def settles(self, row: LegacyRow) -> bool:
-        """Tell whether the journal holds the content of *row* under its id."""
-        return self._compared(row) is True
+    def settles(self, source: str, row: LegacyRow) -> bool:
+        """Tell whether nothing is left to do about *row* of *source*."""
+        if self._compared(row) is True:
+            return True
+        asked = {
+            "event_id": row.column_id or _stated_id(row),
+            "sha256": hashlib.sha256(row.body or b"").digest(),
+            "path": source,
+            "row": row.row,
+        }
+        with self._store.reading() as conn:
+            return conn.execute(_DECIDED, asked).fetchone() is not None
 
     def notes(self, row: LegacyRow) -> tuple[Finding, ...]:
         """Return the conflict, if the journal holds other content under the id of *row*."""
@@ -102,13 +133,15 @@ class JournalRecord:
 
 
 def _stated_id(row: LegacyRow) -> str | None:
-    """Return the id that the event itself states."""
+    """Return the id that the event itself states, half surrogate pairs escaped."""
     try:
         event = loads_lenient((row.body or b"").removeprefix(BOM))
     except JsonError:
         return None
     event_id = event.get("event_id") if isinstance(event, dict) else None
-    return event_id if isinstance(event_id, str) and event_id else None
+    if not isinstance(event_id, str) or not event_id:
+        return None
+    return event_id.encode("utf-8", "backslashreplace").decode()
 
 
 def _undelivered(home: Home, workspace: Workspace) -> Source:
