@@ -1,63 +1,15 @@
-"""The command line as an operator runs it: a process, a home, a project folder."""
+"""An operator with a home and a project, and a receiver to deliver to."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from spec_kitty_sync._files import shared_path
-
-TOKEN = "acceptance-secret"
-
-
-@dataclass
-class Operator:
-    """Somebody at a terminal."""
-
-    home: Path
-    project: Path
-    environ: dict[str, str] = field(default_factory=dict)
-
-    def run(self, *args: str, stdin: str | None = None, **environ: str) -> Any:
-        """Run `spec-kitty ARGS` to its end."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SPEC_KITTY_", "SK_"))}
-        return subprocess.run(
-            [sys.executable, "-m", "spec_kitty_sync", *args],
-            cwd=self.project,
-            env={**clean, "SPEC_KITTY_HOME": str(self.home), **self.environ, **environ},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def json(self, *args: str, code: int | None = 0, **environ: str) -> Any:
-        """Run `spec-kitty ARGS --json`, expect exit *code*, return the object."""
-        done = self.run(*args, "--json", **environ)
-        assert code is None or done.returncode == code, done.stderr + done.stdout
-        return json.loads(done.stdout)
-
-    def unpack(self, case: str) -> None:
-        """Fill the home with a copy of a real one."""
-        self.home.mkdir(mode=0o700, exist_ok=True)
-        with tarfile.open(shared_path("fixtures", "queues", f"{case}.tar.gz")) as packed:
-            packed.extractall(self.home, filter="data")
-        inner = self.home / ".spec-kitty"
-        if inner.is_dir():
-            for entry in inner.iterdir():
-                shutil.move(str(entry), self.home / entry.name)
-            inner.rmdir()
+from terminal import TOKEN, Operator, Receiver
 
 
 @pytest.fixture
@@ -65,15 +17,6 @@ def operator(tmp_path: Path) -> Operator:
     project = tmp_path / "project"
     (project / ".kittify").mkdir(parents=True)
     return Operator(tmp_path / "home", project)
-
-
-@dataclass
-class Receiver:
-    """A running reference receiver."""
-
-    url: str
-    process: subprocess.Popen[str]
-    database: Path
 
 
 @pytest.fixture

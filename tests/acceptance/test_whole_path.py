@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TOKEN
+from terminal import TOKEN
 
 
 def fetch(receiver) -> list[str]:
@@ -11,16 +11,16 @@ def fetch(receiver) -> list[str]:
     import httpx
 
     ids: list[str] = []
-    after = ""
+    after = 0
     with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False) as client:
         while True:
             page = client.get(
                 f"{receiver.url}/api/v1/events/", params={"limit": 500, "after": after}
             ).json()
-            ids.extend(event["event_id"] for event in page["events"])
-            if not page.get("next"):
+            ids.extend(entry["event"]["event_id"] for entry in page["events"])
+            if not page["more"]:
                 return ids
-            after = page["next"]
+            after = page["next_after"]
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_a_wrong_token_stops_with_the_command_that_helps(operator, receiver):
         stdin='{"wp_id": "WP01", "entry_type": "note", "entry_content": "hi"}',
     )  # fmt: skip
     operator.run("sync", "server", receiver.url)
-    refused = operator.json("sync", "now", code=1, SPEC_KITTY_TOKEN="wrong")
+    refused = operator.json("sync", "now", code=1, SPEC_KITTY_TOKEN="canary-9f3")
     assert refused["stop"]["code"] == "auth_expired"
     assert refused["not_sent"] == 1
-    assert "wrong" not in operator.run("sync", "status", "--json").stdout
+    assert "canary-9f3" not in operator.run("sync", "status", "--json").stdout
     assert operator.json("sync", "now", SPEC_KITTY_TOKEN=TOKEN)["delivered"] == 1
 
 

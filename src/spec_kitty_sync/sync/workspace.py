@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.counting import read_counts
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.ledger import SqliteLedger
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
@@ -18,7 +19,11 @@ from spec_kitty_sync.sync.store import open_home, read_home
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
 
 _BEYOND = """
-SELECT barrier, count(*) FROM delivery_candidates WHERE target_id = ? AND seq > ? GROUP BY barrier
+SELECT c.barrier, count(*) FROM delivery_candidates c
+WHERE c.target_id = :target_id AND c.seq > :mark
+  AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
+                  WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq = c.seq)
+GROUP BY c.barrier
 """
 
 
@@ -57,16 +62,17 @@ class Workspace:
         )
 
     def beyond(self, target: Target | None) -> dict[str | None, int]:
-        """Return barrier → number of events that *target*'s mark has not passed yet.
+        """Return barrier → number of events that the ledger has no row for yet.
 
         The key None counts those that may leave. Before the first drain, and without a target,
         the maintained groups answer; else the rows behind the mark are counted.
         """
-        if target is None or target.mark == 0:
+        if target is None or not read_counts(self.store, target):
             team = target.team_slug if target else self.resolved.team_slug
             return _grouped(self.journal.counts(), team)
         with self.store.reading() as conn:
-            rows = conn.execute(_BEYOND, (target.target_id, target.mark)).fetchall()
+            where = {"target_id": target.target_id, "epoch": target.epoch, "mark": target.mark}
+            rows = conn.execute(_BEYOND, where).fetchall()
         return dict(rows)
 
 
