@@ -14,23 +14,20 @@ from pathlib import Path
 import pytest
 from legacy_homes import event, image, unpack, write_queue, write_rows
 
+from spec_kitty_sync import api
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
-from spec_kitty_sync.delivery.ledger import Answered, SqliteLedger, Verdict
-from spec_kitty_sync.delivery.targets import TargetRegistry
+from spec_kitty_sync.conformance.stub import StubServer
 from spec_kitty_sync.diagnose import DiagnoseResult, Diagnosis, Report, Rules, Source
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.events.admission import admit
 from spec_kitty_sync.events.registry import default_registry
-from spec_kitty_sync.events.results import BatchResult, ResultStatus
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.diagnose_sources import named_sources, waiting_sources
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any
 from spec_kitty_sync.sync.migrate_store import MigrationStore
 from spec_kitty_sync.sync.queue import discover
 from spec_kitty_sync.sync.store import open_home
-
-SERVER = "https://sync.example.invalid"
 
 
 def settings(home: Path) -> Settings:
@@ -61,25 +58,15 @@ def fill_journal(home: Path, events: Iterable[Mapping[str, object]]) -> None:
         SqliteJournal(store, clock=ManualClock()).append_many(tuple(admitted))
 
 
-def deliver(home: Path, *numbers: int) -> None:
-    """Let the configured target accept the events of those numbers, appended as seq 1, 2, …."""
-    (home / "config.toml").write_text(f'[sync]\nserver_url = "{SERVER}"\n')
-    with open_home(Home(home)) as store:
-        ledger = SqliteLedger(store, clock=ManualClock())
-        run = ledger.begin_run(TargetRegistry(store, clock=ManualClock()).ensure(SERVER))
-        accepted = ResultStatus.SUCCESS
-        verdicts = [
-            Verdict(seq, BatchResult(str(event(seq)["event_id"]), accepted)) for seq in numbers
-        ]
-        ledger.record(run, verdicts, Answered(SERVER, 200))
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home whose journal holds events 1 to 4, of which 1 and 2 are delivered."""
     made = tmp_path / "home"
-    fill_journal(made, [event(n) for n in range(1, 5)])
-    deliver(made, 1, 2)
+    fill_journal(made, [event(1), event(2)])
+    with StubServer() as stub:
+        (made / "config.toml").write_text(f'[sync]\nserver_url = "{stub.url}"\n')
+        assert api.deliver(settings(made)).drain.delivered == 2
+    fill_journal(made, [event(3), event(4)])
     return made
 
 
