@@ -20,6 +20,7 @@ from spec_kitty_sync.receiver.health import health
 from spec_kitty_sync.receiver.hooks import TestHooks
 from spec_kitty_sync.receiver.intake import discard_body
 from spec_kitty_sync.receiver.live import LiveEndpoint
+from spec_kitty_sync.receiver.missions import MissionPages
 from spec_kitty_sync.receiver.parts import Parts, Reply, healthy
 from spec_kitty_sync.receiver.reading import EventPages
 from spec_kitty_sync.receiver.refusal import Refusal
@@ -59,7 +60,8 @@ def build_app(
 
 
 def _routes(receiver: Receiver) -> list[BaseRoute]:
-    pages, tokens = EventPages(receiver), TokenEndpoints(receiver)
+    pages, missions = EventPages(receiver), MissionPages(receiver)
+    tokens = TokenEndpoints(receiver)
 
     async def health_page(request: Request) -> Response:
         return receiver.reply(Reply("health", 200, health(receiver), {}))
@@ -72,6 +74,8 @@ def _routes(receiver: Receiver) -> list[BaseRoute]:
         route("health", "/api/v1/sync/health/", health_page),
         route("events", "/api/v1/events/", pages.page),
         route("event", "/api/v1/events/{event_id}/", pages.one),
+        route("missions", "/api/v1/missions/", missions.page),
+        route("mission", "/api/v1/missions/{project_uuid}/{mission}/", missions.one),
         route("token", "/api/v1/token/", tokens.login, "POST"),
         route("refresh", "/api/v1/token/refresh/", tokens.refresh, "POST"),
         route("ws-token", "/api/v1/ws-token", tokens.live, "POST"),

@@ -30,7 +30,7 @@ class EventPages:
     async def page(self, request: Request) -> Response:
         """Answer `?project_uuid=&after=&limit=`."""
         principal = self._receiver.authenticate(request.headers.get("authorization"))
-        project_uuid = _project(request, principal)
+        project_uuid = requested_project(request.query_params.get("project_uuid"), principal)
         limit = _number(request, "limit", default=_DEFAULT_PAGE, highest=MAX_PAGE)
         after = _number(request, "after", default=0, highest=_MAX_SEQ)
         events = await asyncio.to_thread(
@@ -71,8 +71,12 @@ def _may_see(principal: Principal, event: StoredEvent) -> bool:
     return str(json.loads(event.body)["project_uuid"]).lower() in principal.projects
 
 
-def _project(request: Request, principal: Principal) -> str | None:
-    value = request.query_params.get("project_uuid")
+def requested_project(value: str | None, principal: Principal) -> str | None:
+    """Return the project to read, None for all that *principal* may see.
+
+    Raises:
+        Refusal: 400 for a malformed project, 403 for one that is not permitted.
+    """
     if value is not None and not _UUID.fullmatch(value.lower()):
         raise malformed("project_uuid is not a UUID")
     project_uuid = value.lower() if value else None

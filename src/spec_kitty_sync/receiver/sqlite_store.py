@@ -6,9 +6,10 @@ import json
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from spec_kitty_sync._sqlite import Store, open_reader, open_store
 from spec_kitty_sync.errors import StoreError
@@ -42,6 +43,17 @@ WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?
 _PROJECT_PAGE = """
 SELECT seq, event_id, received_at_ms, body FROM receiver_events
 WHERE scope = ? AND project_uuid = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+_OF_TYPES = """
+SELECT body FROM receiver_events
+WHERE scope = ? AND event_type IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+
+_PROJECT_OF_TYPES = """
+SELECT body FROM receiver_events
+WHERE scope = ? AND project_uuid = ? AND event_type IN (SELECT value FROM json_each(?))
+ORDER BY seq
 """
 
 _NEWEST_CLOCK = """
@@ -99,12 +111,17 @@ class SqliteEventStore:
             return self._read(_PAGE, (scope, after, limit))
         return self._read(_PROJECT_PAGE, (scope, project_uuid, after, limit))
 
+    def bodies_of_types(
+        self, scope: str, event_types: Collection[str], *, project_uuid: str | None
+    ) -> list[bytes]:
+        types = json.dumps(sorted(event_types))
+        values = (scope, types) if project_uuid is None else (scope, project_uuid, types)
+        query = _OF_TYPES if project_uuid is None else _PROJECT_OF_TYPES
+        return [row[0] for row in self._rows(query, values)]
+
     def newest_clock(self, scope: str) -> int:
-        reader = open_reader(self._path, self._steps)
-        if reader is None:
-            return 0
-        with reader, reader.reading() as conn:
-            return int(conn.execute(_NEWEST_CLOCK, (scope,)).fetchone()[0])
+        rows = self._rows(_NEWEST_CLOCK, (scope,))
+        return int(rows[0][0]) if rows else 0
 
     def close(self) -> None:
         if self._store is not None:
@@ -123,11 +140,14 @@ class SqliteEventStore:
         return self._store
 
     def _read(self, query: str, values: tuple[str | int, ...]) -> list[StoredEvent]:
+        return [StoredEvent(*row) for row in self._rows(query, values)]
+
+    def _rows(self, query: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
         reader = open_reader(self._path, self._steps)
         if reader is None:
             return []
         with reader, reader.reading() as conn:
-            return [StoredEvent(*row) for row in conn.execute(query, values)]
+            return conn.execute(query, values).fetchall()
 
 
 def _add_batch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +57,12 @@ class EventStore(Protocol):
         self, scope: str, *, project_uuid: str | None, after: int, limit: int
     ) -> list[StoredEvent]:
         """Return up to *limit* events with a larger `seq` than *after*, in order of `seq`."""
+        ...
+
+    def bodies_of_types(
+        self, scope: str, event_types: Collection[str], *, project_uuid: str | None
+    ) -> list[bytes]:
+        """Return the events of those types in order of `seq`."""
         ...
 
     def newest_clock(self, scope: str) -> int:

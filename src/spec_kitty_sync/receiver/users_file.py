@@ -1,12 +1,12 @@
 """The users of a receiver: a TOML file, or the one user behind `--token`.
 
-    [[user]]
-    username = "ada"
-    password = "…"                  # or password_env = "NAME"
-    team = "team-a"                 # absent: may send events of every team
-    projects = ["<project_uuid>"]   # absent: every project
-    tokens = ["…"]                  # static bearer tokens
-    expired_tokens = ["…"]          # answered 401, to test what a client does then
+[[user]]
+username = "ada"
+password = "…"                  # or password_env = "NAME"
+team = "team-a"                 # absent: may send events of every team
+projects = ["<project_uuid>"]   # absent: every project
+tokens = ["…"]                  # static bearer tokens
+expired_tokens = ["…"]          # answered 401, to test what a client does then
 """
 
 from __future__ import annotations

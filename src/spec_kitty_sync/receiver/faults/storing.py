@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -38,6 +38,11 @@ class _Store:
         self, scope: str, *, project_uuid: str | None, after: int, limit: int
     ) -> list[StoredEvent]:
         return self.inner.page(scope, project_uuid=project_uuid, after=after, limit=limit)
+
+    def bodies_of_types(
+        self, scope: str, event_types: Collection[str], *, project_uuid: str | None
+    ) -> list[bytes]:
+        return self.inner.bodies_of_types(scope, event_types, project_uuid=project_uuid)
 
     def newest_clock(self, scope: str) -> int:
         return self.inner.newest_clock(scope)
