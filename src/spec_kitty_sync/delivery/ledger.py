@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from typing import NamedTuple
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.backoff import HOUR_MS, pending_delay_ms, transient_delay_ms
-from spec_kitty_sync.delivery.counting import shift_counts
+from spec_kitty_sync.delivery.counting import StateKey, shift_counts
 from spec_kitty_sync.delivery.runs import Run, release_claim
 from spec_kitty_sync.delivery.states import DeliveryState, next_state
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.events.results import BatchResult, Outcome
+from spec_kitty_sync.events.results import BatchResult, Outcome, ResultStatus
 
 _NEXT_CLAIM = "SELECT coalesce(max(claim_id), 0) + 1 FROM delivery_claims"
 _CLAIM = """
@@ -67,8 +67,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _DELIVERED_AT = "UPDATE delivery_targets SET last_delivery_at = ? WHERE target_id = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the receiver said of one event: the result, and what it was about."""
 
     seq: int
@@ -86,21 +85,23 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The new state of each event of one answer, and what the mark held back on its way."""
+    """The new state of each event that is not delivered, and what the mark held on its way."""
 
     states: dict[int, DeliveryState]
     held: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Row:
-    """All that rows settled alike share; `sort` groups them."""
+class _Row(NamedTuple):
+    """All that rows settled alike share: they are written by one statement."""
 
     state: str
     category: str
     rejections: int
     not_before: int
     reason: str
+
+
+_DELIVERED = _Row(DeliveryState.DELIVERED.value, "", 0, 0, "")
 
 
 class SqliteLedger:
@@ -143,13 +144,20 @@ class SqliteLedger:
         to: whatever lies between and has no row gets one.
         """
         with self._store.transaction() as conn:
-            states = self._settle(conn, run, verdicts, answered) if verdicts else {}
+            groups = self._settle(conn, run, verdicts, answered) if verdicts else {}
             held: Counter[str] = Counter()
             if passes is not None:
-                held = self._pass(conn, run.target, passes, states)
+                settled = [verdict.seq for verdict in verdicts]
+                held = self._pass(conn, run.target, passes, settled)
             if closes is not None:
                 conn.execute(_UNCLAIM, (closes,))
-        return Recorded(states, held)
+        undelivered = {
+            seq: DeliveryState(row.state)
+            for row, seqs in groups.items()
+            if row.state != DeliveryState.DELIVERED
+            for seq in seqs
+        }
+        return Recorded(undelivered, held)
 
     def _settle(
         self,
@@ -157,46 +165,44 @@ class SqliteLedger:
         run: Run,
         verdicts: Sequence[Verdict],
         answered: Answered,
-    ) -> dict[int, DeliveryState]:
+    ) -> dict[_Row, list[int]]:
+        """Write the rows, grouped by what they share, and move the counts with them."""
         target, now_ms = run.target, self._clock.now_ms()
         where = {"target_id": target.target_id, "epoch": target.epoch}
         seqs = json.dumps([verdict.seq for verdict in verdicts])
         standing = {row[0]: row[1:] for row in conn.execute(_STANDING, {**where, "seqs": seqs})}
-        rows: list[tuple[_Row, int]] = []
-        shifts: Counter[tuple[str, str]] = Counter()
+        groups: dict[_Row, list[int]] = defaultdict(list)
+        shifts: Counter[StateKey] = Counter()
         for verdict in verdicts:
             old = standing.get(verdict.seq)
-            row = self._decide(run, verdict, old, now_ms)
-            if row is None:
-                continue
-            rows.append((row, verdict.seq))
-            shifts[row.state, row.category] += 1
-            if old is not None:
-                shifts[old[0], old[1]] -= 1
+            row = self._decide(run, verdict.result, old, now_ms)
+            if row is not None:
+                groups[row].append(verdict.seq)
+                if old is not None:
+                    shifts[old[0], old[1]] -= 1
         batch = conn.execute(_LOG, _log_row(target, verdicts, answered, now_ms)).lastrowid
         fixed = {**where, "at": now_ms, "http_status": answered.http_status, "batch_id": batch}
-        for shared, group in groupby(sorted(rows), key=lambda pair: pair[0]):
-            values = {name: getattr(shared, name) for name in _Row.__slots__}
-            chosen = json.dumps([seq for _, seq in group])
-            conn.execute(_SETTLE, {**fixed, **values, "seqs": chosen})
+        for row, chosen in groups.items():
+            conn.execute(_SETTLE, {**fixed, **row._asdict(), "seqs": json.dumps(chosen)})
+            shifts[row.state, row.category] += len(chosen)
+            if row.state == DeliveryState.DELIVERED:
+                conn.execute(_DELIVERED_AT, (now_ms, target.target_id))
         shift_counts(conn, target.target_id, target.epoch, shifts)
-        states = {seq: DeliveryState(row.state) for row, seq in rows}
-        if DeliveryState.DELIVERED in states.values():
-            conn.execute(_DELIVERED_AT, (now_ms, target.target_id))
-        return states
+        return groups
 
     def _decide(
-        self, run: Run, verdict: Verdict, old: tuple[str, str, int, int] | None, now_ms: int
+        self, run: Run, result: BatchResult, old: tuple[str, str, int, int] | None, now_ms: int
     ) -> _Row | None:
-        """Return the row that *verdict* leads to; None if the event is delivered already."""
-        result, outcome = verdict.result, verdict.result.outcome
+        """Return the row that *result* leads to; None if the event is delivered already."""
+        if result.status is ResultStatus.SUCCESS and (old is None or not old[3]):
+            return None if old and old[0] == DeliveryState.DELIVERED else _DELIVERED
         state, _, attempts, rejections = old or ("open", "", 0, 0)
         if state == DeliveryState.DELIVERED:
             return None
+        outcome = result.outcome
         rejections += outcome is Outcome.REJECTED
-        new = next_state(
-            DeliveryState(state), outcome, rejections=rejections, limit=run.max_rejections
-        )
+        limit = run.max_rejections
+        new = next_state(DeliveryState(state), outcome, rejections=rejections, limit=limit)
         category = result.error_category or ""
         if outcome is Outcome.DUPLICATE:
             category = "duplicate"
@@ -267,7 +273,7 @@ def _spans(ordered: Sequence[int]) -> list[tuple[int, int]]:
 def _log_row(
     target: Target, verdicts: Sequence[Verdict], answered: Answered, now_ms: int
 ) -> tuple[object, ...]:
-    said = Counter(verdict.result.outcome for verdict in verdicts)
+    said = Counter([verdict.result.outcome for verdict in verdicts])
     return (
         target.target_id,
         target.epoch,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from spec_kitty_sync.delivery.ledger import Recorded, Verdict
 from spec_kitty_sync.delivery.states import DeliveryState
-from spec_kitty_sync.events.results import Outcome
+from spec_kitty_sync.events.results import ResultStatus
 
 _EXAMPLES = 5
 _MAX_GROUPS = 100
@@ -102,9 +102,9 @@ class Tally:
         """Count what one answer led to."""
         self.held.update(recorded.held)
         for verdict in verdicts:
-            state = recorded.states.get(verdict.seq, DeliveryState.DELIVERED)
-            if state is DeliveryState.DELIVERED:
-                fresh = verdict.result.outcome is Outcome.SUCCESS
+            state = recorded.states.get(verdict.seq)
+            if state is None:
+                fresh = verdict.result.status is ResultStatus.SUCCESS
                 self.numbers["delivered" if fresh else "duplicates"] += 1
                 continue
             self.numbers[_FIELD_OF[state]] += 1

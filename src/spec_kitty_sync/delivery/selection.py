@@ -6,20 +6,18 @@ CONTRACT 6 (tier, team, holds) stand in the statements, in the view `delivery_ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import NamedTuple
 
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.runs import Run
 
-# A stretch of events that stay here is passed in transactions of this many rows.
+# A stretch of events that stay here is passed in transactions of at most so many rows.
 WINDOW = 10_000
 _FRAME_BYTES = len(b'{"events":[]}')
 
-_UPTO = """
-SELECT max(seq) FROM (SELECT seq FROM journal_ids WHERE seq > ? ORDER BY seq LIMIT ?)
-"""
+_TOP = "SELECT seq FROM journal_ids ORDER BY seq DESC LIMIT 1"
 _NEW = """
 SELECT c.seq, c.bytes FROM delivery_candidates c
 WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :upto AND c.barrier IS NULL
@@ -70,11 +68,9 @@ class Selected:
         return not (self.seqs or self.held) and self.passes is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     seq: int
     bytes: int
-    kind: Literal["new", "open", "due"]
     not_before: int = 0
 
 
@@ -94,65 +90,69 @@ class Selection:
         """Return the next batch; `Selected.empty` when nothing is left for this run."""
         room = min(self._limits.events, at_most or self._limits.events)
         held: dict[int, str] = {}
-        with self._store.reading():
-            due = self._due(room, held)
-            opened = self._opened(room, held)
-            new, upto = self._new(room)
-        first = sorted([*opened, *new], key=lambda item: item.seq)
+        with self._store.reading() as conn:
+            due = self._due(conn, room, held)
+            opened = self._opened(conn, room, held)
+            new, upto = self._new(conn, room)
+        first = sorted(opened + new) if opened else new
         retries = due[: max(room // 2, room - len(first))]
-        taken = self._fit([*first[: room - len(retries)], *retries])
-        passes = self._advance(taken, exhausted=upto if len(new) < room else None, n_new=len(new))
-        return Selected(tuple(sorted(item.seq for item in taken)), passes, held)
+        first = first[: room - len(retries)]
+        fitting = self._fitting(first + retries)
+        retries = retries[: max(0, fitting - len(first))]
+        first = first[:fitting]
+        were_open = {item.seq for item in opened}
+        sent_open = [item.seq for item in first if item.seq in were_open]
+        sent_new = [item.seq for item in first if item.seq not in were_open]
+        if sent_open:
+            self._open_after = sent_open[-1]
+        if retries:
+            self._due_after = (retries[-1].not_before, retries[-1].seq)
+        passes = sent_new[-1] if sent_new else None
+        if len(sent_new) == len(new) < room:
+            passes = upto
+        self._new_after = passes or self._new_after
+        return Selected(tuple(sorted(item.seq for item in first + retries)), passes, held)
 
-    def _fit(self, wanted: list[_Candidate]) -> list[_Candidate]:
-        """Return as many of *wanted* as one body takes, at least one."""
+    def _fitting(self, wanted: list[_Candidate]) -> int:
+        """Return how many of *wanted* one body takes, at least one."""
         left = self._limits.body_bytes - _FRAME_BYTES
+        if sum([item.bytes for item in wanted]) + len(wanted) <= left:
+            return len(wanted)
         for index, item in enumerate(wanted):
             left -= item.bytes + 1
-            if left < 0 and index:
-                return wanted[:index]
-        return wanted
+            if left < 0:
+                return max(index, 1)
+        return len(wanted)
 
-    def _advance(
-        self, taken: Sequence[_Candidate], *, exhausted: int | None, n_new: int
-    ) -> int | None:
-        """Move the cursors behind *taken*; return how far the mark may follow."""
-        new = [item.seq for item in taken if item.kind == "new"]
-        opened = [item.seq for item in taken if item.kind == "open"]
-        due = [(item.not_before, item.seq) for item in taken if item.kind == "due"]
-        self._open_after = max(opened, default=self._open_after)
-        self._due_after = max(due, default=self._due_after)
-        passes = exhausted if len(new) == n_new and exhausted else max(new, default=None)
-        self._new_after = passes or self._new_after
-        return passes
-
-    def _new(self, room: int) -> tuple[list[_Candidate], int | None]:
-        upto = self._store.conn.execute(_UPTO, (self._new_after, max(WINDOW, room))).fetchone()[0]
-        if upto is None:
+    def _new(self, conn: sqlite3.Connection, room: int) -> tuple[list[_Candidate], int | None]:
+        """Return the next new events, and the end of the stretch that was looked at."""
+        top = conn.execute(_TOP).fetchone()
+        if top is None or top[0] <= self._new_after:
             return [], None
+        upto = min(self._new_after + WINDOW, top[0])
         bounds = {"after": self._new_after, "upto": upto, "n": room}
-        rows = self._store.conn.execute(_NEW, {**self._where, **bounds})
-        return [_Candidate(seq, size, "new") for seq, size in rows], upto
+        rows = conn.execute(_NEW, {**self._where, **bounds}).fetchall()
+        return [_Candidate(seq, size) for seq, size in rows], upto
 
-    def _opened(self, room: int, held: dict[int, str]) -> list[_Candidate]:
+    def _opened(
+        self, conn: sqlite3.Connection, room: int, held: dict[int, str]
+    ) -> list[_Candidate]:
         bounds = {"after": self._open_after, "n": room}
         found = []
-        for seq, size, barrier in self._store.conn.execute(_OPEN, {**self._where, **bounds}):
+        for seq, size, barrier in conn.execute(_OPEN, {**self._where, **bounds}):
             if barrier is None:
-                found.append(_Candidate(seq, size, "open"))
+                found.append(_Candidate(seq, size))
             else:
                 held[seq] = barrier
         return found
 
-    def _due(self, room: int, held: dict[int, str]) -> list[_Candidate]:
-        moment, seq = self._due_after
-        bounds = {"run_at": self._run_at, "after_time": moment, "after": seq, "n": room}
+    def _due(self, conn: sqlite3.Connection, room: int, held: dict[int, str]) -> list[_Candidate]:
+        moment, after = self._due_after
+        bounds = {"run_at": self._run_at, "after_time": moment, "after": after, "n": room}
         found = []
-        for seq, size, barrier, not_before in self._store.conn.execute(
-            _DUE, {**self._where, **bounds}
-        ):
+        for seq, size, barrier, not_before in conn.execute(_DUE, {**self._where, **bounds}):
             if barrier is None:
-                found.append(_Candidate(seq, size, "due", not_before))
+                found.append(_Candidate(seq, size, not_before))
             else:
                 held[seq] = barrier
         return found

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, NamedTuple
 
 REASON_LIMIT = 500
 _CATEGORY_LIMIT = 40
@@ -42,8 +42,7 @@ class ResultStatus(StrEnum):
     FAILED_PERMANENT = "failed_permanent"
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResult:
+class BatchResult(NamedTuple):
     """The receiver's word on one event; `status` is None where it gave no usable one."""
 
     event_id: str
@@ -54,28 +53,25 @@ class BatchResult:
     @property
     def outcome(self) -> Outcome:
         """What this result means; a rejection that is the server's own fault is transient."""
-        match self.status:
-            case ResultStatus.SUCCESS:
-                return Outcome.SUCCESS
-            case ResultStatus.DUPLICATE:
-                return Outcome.DUPLICATE
-            case ResultStatus.PENDING:
-                return Outcome.PENDING
-            case ResultStatus.REJECTED:
-                if self.error_category == "server_error":
-                    return Outcome.TRANSIENT
-                return Outcome.REJECTED
-            case ResultStatus.FAILED_TRANSIENT | None:
-                return Outcome.TRANSIENT
-            case ResultStatus.FAILED_PERMANENT:
-                return Outcome.TERMINAL_FAILED
-            case _:
-                assert_never(self.status)
+        if self.status is ResultStatus.REJECTED and self.error_category == "server_error":
+            return Outcome.TRANSIENT
+        return _OUTCOMES[self.status]
 
     @property
     def needs_login(self) -> bool:
         """Whether the receiver refused this event for its token: handled like a 401."""
         return self.status is ResultStatus.REJECTED and self.error_category == "auth_expired"
+
+
+_OUTCOMES: Mapping[ResultStatus | None, Outcome] = {
+    ResultStatus.SUCCESS: Outcome.SUCCESS,
+    ResultStatus.DUPLICATE: Outcome.DUPLICATE,
+    ResultStatus.PENDING: Outcome.PENDING,
+    ResultStatus.REJECTED: Outcome.REJECTED,
+    ResultStatus.FAILED_TRANSIENT: Outcome.TRANSIENT,
+    ResultStatus.FAILED_PERMANENT: Outcome.TERMINAL_FAILED,
+    None: Outcome.TRANSIENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +95,30 @@ def categorize(words: str) -> str:
 def correlate(sent: Sequence[str], body: bytes) -> Correlation:
     """Return exactly one result for each id in *sent* from the body of a 200 answer.
 
-    Missing, contradicting and unknown results carry no status, with the reason in `error`.
-    An id that was sent twice is answered by both of its results.
+    Missing, contradicting and unknown results carry no status, with the reason in `error`. The
+    ids in *sent* differ from each other.
     """
     reply = _parse(body)
     if isinstance(reply, str):
         return Correlation(tuple(_no_result(i, reply) for i in sent), malformed=reply)
-    wanted = set(sent)
-    found: dict[str, BatchResult] = {}
+    found: dict[str, BatchResult | None] = dict.fromkeys(sent)
     contradicted: set[str] = set()
     unknown = 0
     for item in reply:
         event_id = item.get("event_id") if type(item) is dict else None
-        if type(event_id) is not str or event_id not in wanted:
+        if type(event_id) is not str or event_id not in found:
             unknown += 1
             continue
         result = _read_result(event_id, item)
-        if found.setdefault(event_id, result).outcome is not result.outcome:
+        earlier = found[event_id]
+        if earlier is None:
+            found[event_id] = result
+        elif earlier.outcome is not result.outcome:
             contradicted.add(event_id)
     for event_id in contradicted:
         found[event_id] = _no_result(event_id, "contradicting results for this event")
     missing = "the answer has no result for this event"
-    results = tuple(found.get(i) or _no_result(i, missing) for i in sent)
+    results = tuple([result or _no_result(i, missing) for i, result in found.items()])
     return Correlation(results, unknown)
 
 
