@@ -7,6 +7,7 @@ wire, the next is selected, checked, compressed and claimed. No transaction span
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,7 +25,13 @@ from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireBatch, Wire
 from spec_kitty_sync.delivery.report import DrainReport, Stop, Tally
 from spec_kitty_sync.delivery.runs import Run, begin_run, end_run
 from spec_kitty_sync.delivery.selection import Selected, Selection
-from spec_kitty_sync.delivery.settling import DrainStopped, Failure, Patience, Settling
+from spec_kitty_sync.delivery.settling import (
+    DrainStopped,
+    Failure,
+    Patience,
+    Settling,
+    sort_results,
+)
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
 from spec_kitty_sync.errors import DeliveryError, TargetError
 
@@ -64,12 +71,12 @@ class DrainOptions:
 
 @dataclass(eq=False, slots=True)
 class _Prepared:
-    """A claimed batch, ready for the wire. Without events it only moves the mark."""
+    """A claimed batch on its way to the wire. Without events it only moves the mark."""
 
-    events: list[WireEvent]
-    batch: WireBatch
+    chosen: Selected
     claim: int | None
-    passes: int | None
+    events: list[WireEvent] = field(default_factory=list)
+    batch: WireBatch | None = None
     on_wire: Future[Reply | Failure] | None = None
 
     def take_reply(self) -> Reply | Failure | None:
@@ -129,27 +136,33 @@ class Dispatcher:
         self, target: Target, receiver: DeliveryReceiver, options: DrainOptions, tally: Tally
     ) -> Stop | None:
         registry = TargetRegistry(self._store, clock=self._clock)
-        run = begin_run(
-            self._store,
-            registry.get(target.target_id),
-            clock=self._clock,
-            max_rejections=receiver.retry.max_rejections,
-            include_team=options.include_team,
-        )
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="drain-sender") as sender:
-            drain = _Drain(
-                ledger=self._ledger,
-                journal=self._journal,
-                clock=self._clock,
-                receiver=receiver,
-                run=run,
-                options=options,
-                tally=tally,
-                sender=sender,
-                selection=Selection(self._store, run, receiver.limits),
-                patience=Patience(receiver.retry.wait_s),
-            )
-            stop = drain.go()
+            # The thread starts while the first batch is selected.
+            sender.submit(threading.get_ident)
+            with self._store.transaction():
+                run = begin_run(
+                    self._store,
+                    registry.get(target.target_id),
+                    clock=self._clock,
+                    max_rejections=receiver.retry.max_rejections,
+                    include_team=options.include_team,
+                )
+                drain = _Drain(
+                    store=self._store,
+                    ledger=self._ledger,
+                    journal=self._journal,
+                    clock=self._clock,
+                    receiver=receiver,
+                    run=run,
+                    options=options,
+                    tally=tally,
+                    sender=sender,
+                    selection=Selection(self._store, run, receiver.limits),
+                    patience=Patience(receiver.retry.wait_s),
+                )
+                # One commit for the run and its first claim.
+                first = drain.claim_next()
+            stop = drain.go(first)
         end_run(self._store, run, stop=stop.code if stop else None)
         gate = receiver.retry.gate_closed_by_403
         if stop is not None and stop.http_status == 403 and gate is not None:
@@ -169,6 +182,7 @@ def _closed_gate(receiver: DeliveryReceiver) -> Stop | None:
 class _Drain:
     """One run under the lock."""
 
+    store: Store
     ledger: SqliteLedger
     journal: JournalReader
     clock: Clock
@@ -182,12 +196,12 @@ class _Drain:
 
     unfinished: list[_Prepared] = field(default_factory=list)
 
-    def go(self) -> Stop | None:
-        """Run to the end; return why it ended early, or None."""
+    def go(self, first: _Prepared | None) -> Stop | None:
+        """Run to the end, beginning with *first*; return why it ended early, or None."""
         try:
-            current = self._launched(self._prepare())
+            current = self._launched(self._loaded(first))
             while current is not None:
-                following = self._prepare()
+                following = self._loaded(self.claim_next())
                 reply = current.take_reply()
                 if isinstance(reply, Reply) and reply.status == 200 and not self._stopping:
                     # A plain answer: the wire need not wait until it is recorded.
@@ -203,51 +217,55 @@ class _Drain:
     def _stopping(self) -> bool:
         return self.options.stop.is_set()
 
-    def _prepare(self) -> _Prepared | None:
-        """Select, check, claim and compress the next batch; None when there is none."""
+    def claim_next(self) -> _Prepared | None:
+        """Select and claim the next batch in one transaction; None when there is none."""
         while not self._stopping:
             room = None
             if self.options.limit is not None:
                 room = self.options.limit - self.tally.numbers["selected"]
                 if room <= 0:
                     return None
-            chosen = self.selection.next(room)
-            if chosen.empty:
+            with self.store.transaction():
+                chosen = self.selection.next(room)
+                if chosen.held:
+                    self._hold(chosen.held)
+                claim = self.ledger.claim(self.run, chosen.seqs) if chosen.seqs else None
+            if claim is not None or chosen.passes is not None:
+                prepared = _Prepared(chosen, claim)
+                self.unfinished.append(prepared)
+                self.tally.numbers["selected"] += len(chosen.seqs)
+                return prepared
+            if not chosen.held:
                 return None
-            events = self._load(chosen)
-            if events or chosen.passes is not None:
-                return self._claimed(events, chosen.passes)
         return None
 
-    def _load(self, chosen: Selected) -> list[WireEvent]:
-        """Return the events whose stored bytes are whole; hold the others with the reason."""
-        held = dict(chosen.held)
-        events = []
-        for seq, event_id, body, sha256 in self.journal.bodies(chosen.seqs):
+    def _loaded(self, prepared: _Prepared | None) -> _Prepared | None:
+        """Read and compress the events whose stored bytes are whole; hold the others."""
+        if prepared is None or not prepared.chosen.seqs:
+            return prepared
+        held: dict[int, str] = {}
+        for seq, event_id, body, sha256 in self.journal.bodies(prepared.chosen.seqs):
             if hashlib.sha256(body).digest() == sha256:
-                events.append(WireEvent(seq, event_id, body))
+                prepared.events.append(WireEvent(seq, event_id, body))
             else:
                 held[seq] = "corrupt"
-        if len(events) + len(held) < len(chosen.seqs) + len(chosen.held):
-            found = held.keys() | {event.seq for event in events}
-            held.update((seq, "archived") for seq in chosen.seqs if seq not in found)
+        if len(prepared.events) + len(held) < len(prepared.chosen.seqs):
+            found = held.keys() | {event.seq for event in prepared.events}
+            held.update((seq, "archived") for seq in prepared.chosen.seqs if seq not in found)
         if held:
-            self.ledger.hold(self.run, held)
-            self.tally.held.update(held.values())
-        return events
-
-    def _claimed(self, events: list[WireEvent], passes: int | None) -> _Prepared:
-        claim = None
-        if events:
-            claim = self.ledger.claim(self.run, [event.seq for event in events])
-            self.tally.numbers["selected"] += len(events)
-        prepared = _Prepared(events, WireBatch.of(events), claim, passes)
-        self.unfinished.append(prepared)
+            self._hold(held)
+            self.tally.numbers["selected"] -= len(held)
+        if prepared.events:
+            prepared.batch = WireBatch.of(prepared.events)
         return prepared
+
+    def _hold(self, reasons: dict[int, str]) -> None:
+        self.ledger.hold(self.run, reasons)
+        self.tally.held.update(reasons.values())
 
     def _launched(self, prepared: _Prepared | None) -> _Prepared | None:
         """Put the batch on the wire, unless it is there or has nothing to send."""
-        if prepared is not None and prepared.events and prepared.on_wire is None:
+        if prepared is not None and prepared.batch is not None and prepared.on_wire is None:
             if self._stopping:
                 raise DrainStopped(_INTERRUPTED)
             prepared.on_wire = self._submit(prepared.batch)
@@ -297,7 +315,7 @@ class _Drain:
             verdicts,
             Answered(self.receiver.endpoint_url, status),
             closes=prepared.claim if last else None,
-            passes=prepared.passes if last else None,
+            passes=prepared.chosen.passes if last else None,
         )
         self.tally.numbers["unknown_ids"] += unknown_ids
         self.tally.add(verdicts, recorded)
@@ -325,12 +343,9 @@ class _Drain:
                 self.ledger.release(prepared.claim)
 
     def _record_plain(self, prepared: _Prepared, reply: Reply) -> None:
-        answer = self.receiver.read(reply, prepared.batch.event_ids)
+        answer = self.receiver.read(reply, [event.event_id for event in prepared.events])
         if not isinstance(answer, Results):
             return
-        results = answer.correlation.results
-        pairs = zip(prepared.events, results, strict=True)
-        verdicts = [Verdict(e.seq, result) for e, result in pairs if not result.needs_login]
+        verdicts, locked_out = sort_results(prepared.events, answer.correlation)
         if verdicts:
-            last = len(verdicts) == len(results)
-            self._record(prepared, verdicts, status=200, last=last, unknown_ids=0)
+            self._record(prepared, verdicts, status=200, last=not locked_out, unknown_ids=0)

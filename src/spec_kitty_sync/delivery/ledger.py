@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ INSERT INTO delivery_claims(claim_id, first_seq, last_seq, target_id, epoch, cla
 VALUES (?, ?, ?, ?, ?, ?)
 """
 _UNCLAIM = "DELETE FROM delivery_claims WHERE claim_id = ?"
+_TOP = """
+SELECT coalesce(max(seq), 0) FROM delivery_ledger WHERE target_id = :target_id AND epoch = :epoch
+"""
 _STANDING = """
 SELECT l.seq, l.state, l.category, l.attempts, l.rejections
 FROM json_each(:seqs) s CROSS JOIN delivery_ledger l
@@ -169,8 +172,7 @@ class SqliteLedger:
         """Write the rows, grouped by what they share, and move the counts with them."""
         target, now_ms = run.target, self._clock.now_ms()
         where = {"target_id": target.target_id, "epoch": target.epoch}
-        seqs = json.dumps([verdict.seq for verdict in verdicts])
-        standing = {row[0]: row[1:] for row in conn.execute(_STANDING, {**where, "seqs": seqs})}
+        standing = self._standing(conn, run, [verdict.seq for verdict in verdicts])
         groups: dict[_Row, list[int]] = defaultdict(list)
         shifts: Counter[StateKey] = Counter()
         for verdict in verdicts:
@@ -180,7 +182,7 @@ class SqliteLedger:
                 groups[row].append(verdict.seq)
                 if old is not None:
                     shifts[old[0], old[1]] -= 1
-        batch = conn.execute(_LOG, _log_row(target, verdicts, answered, now_ms)).lastrowid
+        batch = conn.execute(_LOG, _log_row(target, groups, answered, now_ms)).lastrowid
         fixed = {**where, "at": now_ms, "http_status": answered.http_status, "batch_id": batch}
         for row, chosen in groups.items():
             conn.execute(_SETTLE, {**fixed, **row._asdict(), "seqs": json.dumps(chosen)})
@@ -189,6 +191,17 @@ class SqliteLedger:
                 conn.execute(_DELIVERED_AT, (now_ms, target.target_id))
         shift_counts(conn, target.target_id, target.epoch, shifts)
         return groups
+
+    def _standing(
+        self, conn: sqlite3.Connection, run: Run, seqs: list[int]
+    ) -> dict[int, tuple[str, str, int, int]]:
+        """Return seq → (state, category, attempts, rejections) of those that have a row."""
+        where = {"target_id": run.target.target_id, "epoch": run.target.epoch}
+        top = conn.execute(_TOP, where).fetchone()[0]
+        if min(seqs) > top:
+            return {}
+        rows = conn.execute(_STANDING, {**where, "seqs": json.dumps(seqs)})
+        return {row[0]: row[1:] for row in rows}
 
     def _decide(
         self, run: Run, result: BatchResult, old: tuple[str, str, int, int] | None, now_ms: int
@@ -246,9 +259,8 @@ class SqliteLedger:
         """Hold events that turned out not to be sendable: seq → reason."""
         where = {"target_id": run.target.target_id, "epoch": run.target.epoch}
         with self._store.transaction() as conn:
-            seqs = json.dumps(list(reasons))
-            shifts: Counter[tuple[str, str]] = Counter()
-            for _, state, category, *_ in conn.execute(_STANDING, {**where, "seqs": seqs}):
+            shifts: Counter[StateKey] = Counter()
+            for state, category, *_ in self._standing(conn, run, list(reasons)).values():
                 shifts[state, category] -= 1
             by_reason: dict[str, list[int]] = {}
             for seq, reason in reasons.items():
@@ -271,9 +283,11 @@ def _spans(ordered: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _log_row(
-    target: Target, verdicts: Sequence[Verdict], answered: Answered, now_ms: int
+    target: Target, groups: Mapping[_Row, Sequence[int]], answered: Answered, now_ms: int
 ) -> tuple[object, ...]:
-    said = Counter([verdict.result.outcome for verdict in verdicts])
+    n: Counter[str] = Counter()
+    for row, seqs in groups.items():
+        n["duplicate" if row.category == "duplicate" else row.state] += len(seqs)
     return (
         target.target_id,
         target.epoch,
@@ -283,12 +297,12 @@ def _log_row(
         target.team_slug or "",
         target.deployment.deployment_id,
         answered.http_status,
-        len(verdicts),
-        said[Outcome.SUCCESS],
-        said[Outcome.DUPLICATE],
-        said[Outcome.PENDING],
-        said[Outcome.REJECTED],
-        said[Outcome.TERMINAL_FAILED],
-        said[Outcome.TRANSIENT],
+        n.total(),
+        n[DeliveryState.DELIVERED],
+        n["duplicate"],
+        n[DeliveryState.PENDING],
+        n[DeliveryState.REJECTED] + n[DeliveryState.DEAD_LETTER],
+        n[DeliveryState.TERMINAL_FAILED],
+        n[DeliveryState.TRANSIENT],
         answered.note,
     )

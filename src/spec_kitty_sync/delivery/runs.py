@@ -62,6 +62,7 @@ class Run:
     target: Target
     at: int
     max_rejections: int = DEFAULT_MAX_REJECTIONS
+    includes_team: bool = False
 
 
 def begin_run(
@@ -84,11 +85,12 @@ def begin_run(
         run_at = conn.execute(_BEGIN, {**where, "now": clock.now_ms()}).fetchone()[0]
         conn.execute(_PULL_FAR, {**where, "run_at": run_at})
         conn.execute(_CLEAR_TEAMS, (target.target_id,))
-        if include_team is not None and include_team != target.team_slug:
+        includes_team = include_team is not None and include_team != target.team_slug
+        if include_team is not None and includes_team:
             registry = TargetRegistry(store, clock=clock)
             registry.audit(conn, "include_team", target.target_id, {"team": include_team})
             _include(conn, target, include_team)
-    return Run(target, run_at, max_rejections)
+    return Run(target, run_at, max_rejections, includes_team)
 
 
 def _include(conn: sqlite3.Connection, target: Target, team: str) -> None:
@@ -114,6 +116,8 @@ def release_claim(conn: sqlite3.Connection, claim: int) -> None:
 
 def end_run(store: Store, run: Run, *, stop: str | None) -> None:
     """Close the run: other teams are shut out again; *stop* says why it ended early."""
+    if stop == run.target.last_stop and not run.includes_team:
+        return
     with store.transaction() as conn:
         conn.execute(_CLEAR_TEAMS, (run.target.target_id,))
         conn.execute(_END, (stop, run.target.target_id))

@@ -21,8 +21,10 @@ _TOP = "SELECT seq FROM journal_ids ORDER BY seq DESC LIMIT 1"
 _NEW = """
 SELECT c.seq, c.bytes FROM delivery_candidates c
 WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :upto AND c.barrier IS NULL
-  AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
-                  WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq = c.seq)
+  AND (c.seq > (SELECT coalesce(max(seq), 0) FROM delivery_ledger
+                WHERE target_id = :target_id AND epoch = :epoch)
+       OR NOT EXISTS (SELECT 1 FROM delivery_ledger l
+                      WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq = c.seq))
 ORDER BY c.seq LIMIT :n
 """
 _OPEN = """

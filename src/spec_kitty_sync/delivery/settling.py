@@ -29,7 +29,7 @@ from spec_kitty_sync.delivery.ledger import Verdict
 from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireEvent
 from spec_kitty_sync.delivery.report import Stop
 from spec_kitty_sync.errors import DeliveryError, OfflineError, TargetError, TransportError
-from spec_kitty_sync.events.results import BatchResult, ResultStatus, categorize
+from spec_kitty_sync.events.results import BatchResult, Correlation, ResultStatus, categorize
 
 Failure = DeliveryError | TargetError
 """What sending may raise without a bug: no answer came, and why."""
@@ -145,15 +145,13 @@ class Settling:
     def _results(self, part: Part, answer: Results) -> None:
         self.patience.failed_singles = 0
         self._probed = True
-        pairs = list(zip(part.events, answer.correlation.results, strict=True))
-        locked_out = [event for event, result in pairs if result.needs_login]
-        verdicts = [Verdict(e.seq, result) for e, result in pairs if not result.needs_login]
+        verdicts, locked_out = sort_results(part.events, answer.correlation)
         if locked_out:
-            self._parts.appendleft(Part(locked_out, refreshed=part.refreshed))
+            self._parts.appendleft(Part(list(locked_out), refreshed=part.refreshed))
         if verdicts:
             self._record(verdicts, 200, unknown_ids=answer.correlation.unknown_ids)
         if locked_out:
-            words = next(result.error or "" for _, result in pairs if result.needs_login)
+            words = next(iter(locked_out.values()))
             self._unauthorized(self._parts.popleft(), words)
 
     def _named(self, part: Part, answer: Named) -> None:
@@ -286,6 +284,19 @@ class Settling:
 
     def _record(self, verdicts: list[Verdict], status: int | None, *, unknown_ids: int = 0) -> None:
         self.record(verdicts, status=status, last=not self._parts, unknown_ids=unknown_ids)
+
+
+def sort_results(
+    events: Sequence[WireEvent], correlation: Correlation
+) -> tuple[list[Verdict], dict[WireEvent, str]]:
+    """Return what to record, and the events that were refused for the token, with the words."""
+    results = correlation.results
+    verdicts = [Verdict(event[0], result) for event, result in zip(events, results, strict=True)]
+    locked = {i for i, result in enumerate(results) if result.needs_login}
+    if not locked:
+        return verdicts, {}
+    kept = [verdict for i, verdict in enumerate(verdicts) if i not in locked]
+    return kept, {events[i]: results[i].error or "" for i in sorted(locked)}
 
 
 def _halves(events: list[WireEvent]) -> tuple[list[WireEvent], list[WireEvent]]:
