@@ -35,6 +35,7 @@ _PATIENCE_S = 1.0
 _EVERY = 2000
 _SHORT = 160
 _PLACES = 6
+_ID_WIDTH = 26
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def text(diagnosis: Diagnosis, listing: Listing, asked: Sequence[str]) -> int:
     _problems(out, report.sources, base)
     _causes(out, report.causes)
     _events(out, shown, base)
+    if wanted and (left := _count(report.summary, listing.only) - len(shown)) > 0:
+        say(f"… and {left:,} more; --limit N or --json lists them.\n")
     say(_headline(report))
     return report.exit_code
 
@@ -172,13 +175,28 @@ def _place(place: Place, cause: Cause) -> str:
 def _events(out: Console, shown: Sequence[DiagnoseResult], base: Path) -> None:
     if not shown:
         return
-    rows = table("event", "where", "findings")
+    rows = table("event", "where, and what was found")
+    rows.columns[0].overflow = "fold"
+    rows.columns[0].min_width = _ID_WIDTH
     for each in shown:
         named = (each.event_id or "(no id)", each.event_type or "")
         where = f"{_short_name(each.source, base)} row {each.row}"
-        words = [_cut(finding.message) for finding in each.findings] or ["valid"]
-        rows.add_row("\n".join(map(visible, named)), where, "\n".join(map(visible, words)))
+        words = [f"{f.severity} {f.code}: {_cut(f.message)}" for f in each.findings]
+        rows.add_row("\n".join(map(visible, named)), "\n".join(map(visible, (where, *words))))
     out.print(rows)
+
+
+def _count(summary: Summary, only: str | None) -> int:
+    """Return how many events `--only` chooses."""
+    match only:
+        case "invalid":
+            return summary.invalid + summary.unreadable
+        case "warnings":
+            return summary.warnings
+        case "valid":
+            return summary.valid - summary.warnings
+        case _:
+            return summary.total
 
 
 def _headline(report: Report) -> str:
