@@ -75,7 +75,9 @@ _BODIES = """
 SELECT seq, event_id, body, body_sha256 FROM event_journal
 WHERE seq IN (SELECT value FROM json_each(?)) AND body IS NOT NULL ORDER BY seq
 """
-_HIGHEST_CLOCK = "SELECT coalesce(max(lamport_clock), 0) FROM event_journal"
+_HIGHEST_CLOCK = """
+SELECT coalesce(max(lamport_clock), 0), coalesce(max(seq), 0) FROM event_journal WHERE seq > ?
+"""
 _CHUNK = 1000
 _NO_TOP = 2**63  # nothing was inserted: whatever is found was there before
 
@@ -244,10 +246,11 @@ class SqliteJournal:
             row = conn.execute(_OLDEST).fetchone()
         return (row[0], row[1]) if row else None
 
-    def highest_clock(self) -> int:
-        """Return the highest Lamport clock stored, 0 for an empty journal."""
+    def highest_clock(self, after: int = 0) -> tuple[int, int]:
+        """Return (highest Lamport clock, highest seq) of the rows with seq > *after*."""
         with self._store.reading() as conn:
-            return int(conn.execute(_HIGHEST_CLOCK).fetchone()[0])
+            clock, seq = conn.execute(_HIGHEST_CLOCK, (after,)).fetchone()
+        return int(clock), int(seq)
 
 
 def _group(event: Admitted) -> tuple[bool, str, str]:

@@ -1,20 +1,41 @@
-"""The project's identity in `.kittify/config.yaml` (CONTRACT 6, Identity)."""
+"""The project's identity in `.kittify/config.yaml` (CONTRACT 6, Identity).
+
+The worktrees of one repository share the main working tree's identity.
+"""
 
 from __future__ import annotations
 
-import io
+import hashlib
+import logging
 import re
-import subprocess
+import unicodedata
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from spec_kitty_sync._files import write_atomic
 from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync.identity.config_file import CONFIG, read_config, write_project
 from spec_kitty_sync.identity.node import generate_node_id
+from spec_kitty_sync.identity.repository import (
+    find_project_root,
+    find_repository,
+    origin_url,
+    repo_name,
+)
 
-CONFIG = Path(".kittify") / "config.yaml"
+__all__ = [
+    "CONFIG",
+    "ProjectIdentity",
+    "derive_slug_from_repo",
+    "ensure_identity",
+    "find_project_root",
+    "load_identity",
+]
+
+_LOG = logging.getLogger(__name__)
+_LOCK_WAIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,84 +63,108 @@ class ProjectIdentity:
 def derive_slug_from_repo(root: Path | None = None) -> str:
     """Return a kebab-case name from git's `origin`, else from the folder."""
     folder = (root or Path.cwd()).resolve()
-    source = _origin_name(folder) or folder.name
-    return re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-") or "project"
-
-
-def _origin_name(folder: Path) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), "remote", "get-url", "origin"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    url = done.stdout.strip().rstrip("/").removesuffix(".git")
-    return re.split(r"[/:]", url)[-1] or None if done.returncode == 0 else None
-
-
-def find_project_root(start: Path) -> Path | None:
-    """Return the nearest folder at or above *start* that has `.kittify` or `.git`."""
-    for folder in (start, *start.parents):
-        if (folder / ".kittify").is_dir() or (folder / ".git").exists():
-            return folder
-    return None
+    repository = find_repository(folder)
+    url = origin_url(repository) if repository else None
+    root_name = (repository.main_root if repository else folder).name
+    name = (repo_name(url) if url else None) or root_name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "project"
 
 
 def load_identity(root: Path) -> ProjectIdentity:
-    """Read the identity; a missing file or key leaves gaps.
+    """Read the identity of the project at *root*; a missing file or key leaves gaps.
 
     Raises:
-        UsageError: the file is not YAML, or `project.uuid` is no UUID.
+        UsageError: a file is not YAML, or `project.uuid` is no version 4 UUID.
     """
-    project = _document(root).get("project") or {}
-    raw = project.get("uuid")
-    try:
-        uuid = UUID(str(raw)) if raw else None
-    except ValueError as exc:
-        raise UsageError(
-            f"{root / CONFIG}: project.uuid is {raw!r}, expected a UUID",
-            remedy=f"Correct project.uuid in {root / CONFIG}.",
-        ) from exc
-    return ProjectIdentity(uuid, project.get("slug") or None, project.get("node_id") or None)
+    own = _stored(root)
+    main = _main_root(root)
+    if main == root:
+        return own
+    shared = _stored(main)
+    return shared if shared.project_uuid is not None else own
 
 
-def ensure_identity(root: Path) -> ProjectIdentity:
-    """Return the identity, filling and storing what is missing once."""
+def ensure_identity(root: Path, *, locks_dir: Path | None = None) -> ProjectIdentity:
+    """Return the identity, filling and storing what is missing once.
+
+    A project that cannot be written gets one for this process, with a warning. *locks_dir*
+    keeps two processes from making two.
+    """
     known = load_identity(root)
     if known.is_complete:
         return known
-    full = known.with_defaults(root)
-    document = _document(root)
-    project = document.setdefault("project", {})
-    project["uuid"] = str(full.project_uuid)
-    project["slug"] = full.project_slug
-    project["node_id"] = full.node_id
-    path = root / CONFIG
-    path.parent.mkdir(exist_ok=True)
-    out = io.StringIO()
-    _yaml().dump(document, out)
-    write_atomic(path, out.getvalue().encode())
+    home = _main_root(root)
+    with _only_one(locks_dir, home):
+        known = load_identity(root)
+        full = known.with_defaults(home)
+        if not known.is_complete:
+            _store(home, full)
     return full
 
 
-def _yaml() -> Any:
-    from ruamel.yaml import YAML
+def _main_root(root: Path) -> Path:
+    repository = find_repository(root)
+    if repository is None:
+        return root
+    main = repository.main_root / root.relative_to(repository.root)
+    return main if main.is_dir() else root
 
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    return yaml
+
+def _only_one(locks_dir: Path | None, home: Path) -> AbstractContextManager[object]:
+    if locks_dir is None:
+        return nullcontext()
+    from filelock import FileLock
+
+    name = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
+    locks_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileLock(locks_dir / f"identity-{name}.lock", timeout=_LOCK_WAIT_S)
 
 
-def _document(root: Path) -> Any:
-    from ruamel.yaml.error import YAMLError
-
-    path = root / CONFIG
-    if not path.exists():
-        return _yaml().map()
+def _store(home: Path, identity: ProjectIdentity) -> None:
+    parts = {
+        "uuid": str(identity.project_uuid),
+        "slug": str(identity.project_slug),
+        "node_id": str(identity.node_id),
+    }
     try:
-        return _yaml().load(path.read_text(encoding="utf-8")) or _yaml().map()
-    except (YAMLError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} is not valid YAML", remedy=f"Correct {path}.") from exc
+        write_project(home, parts)
+    except OSError as exc:
+        _LOG.warning(
+            "%s cannot be written (%s): this project has an identity for this process only",
+            home / CONFIG,
+            exc.strerror,
+        )
+
+
+def _stored(root: Path) -> ProjectIdentity:
+    path = root / CONFIG
+    project = read_config(root).get("project")
+    if project is None:
+        return ProjectIdentity()
+    if not isinstance(project, dict):
+        raise UsageError(f"{path}: project is not a mapping", remedy=f"Correct {path}.")
+    return ProjectIdentity(
+        _uuid(project.get("uuid"), path), _text(project.get("slug")), _text(project.get("node_id"))
+    )
+
+
+def _uuid(raw: Any, path: Path) -> UUID | None:
+    if raw in (None, ""):
+        return None
+    try:
+        uuid = UUID(str(raw))
+    except ValueError:
+        uuid = None
+    if uuid is not None and uuid.int == 0:
+        return None
+    if uuid is None or uuid.version != 4 or str(uuid) != str(raw).lower():
+        raise UsageError(
+            f"{path}: project.uuid is {str(raw)[:60]!r}, expected a version 4 UUID",
+            remedy=f"Correct project.uuid in {path}.",
+        )
+    return uuid
+
+
+def _text(raw: Any) -> str | None:
+    return str(raw) if raw not in (None, "") else None

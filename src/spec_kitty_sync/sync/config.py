@@ -35,6 +35,7 @@ class SyncConfig:
     max_retries: int = 5
     allow_http: bool = False
     synchronous: str = "FULL"
+    lanes: str = "seven"
 
     @classmethod
     def load(cls, home: Home) -> SyncConfig:
@@ -51,6 +52,7 @@ class SyncConfig:
             max_retries=_count(table, "max_retries", 5),
             allow_http=bool(table.get("allow_http", False)),
             synchronous=_choice(table, "synchronous", ("FULL", "NORMAL")),
+            lanes=_choice(table, "lanes", ("seven", "four")),
         )
 
 
@@ -85,9 +87,10 @@ def _count(table: Mapping[str, Any], key: str, default: int) -> int:
 
 def _choice(table: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
     value = table.get(key, allowed[0])
-    if not isinstance(value, str) or value.upper() not in allowed:
-        raise _wrong(f"sync.{key}", value, " or ".join(allowed))
-    return value.upper()
+    for each in allowed:
+        if isinstance(value, str) and value.upper() == each.upper():
+            return each
+    raise _wrong(f"sync.{key}", value, " or ".join(allowed))
 
 
 def _wrong(key: str, value: object, wanted: str) -> UsageError:

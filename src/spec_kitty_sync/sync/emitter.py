@@ -2,51 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from spec_kitty_sync._clock import Clock, IdSource, utc_iso
-from spec_kitty_sync._json import dumps
+from spec_kitty_sync._clock import Clock, IdSource
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.errors import InvalidEventError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.events.admission import admit
+from spec_kitty_sync.events.admission import Admitted, admit
 from spec_kitty_sync.events.models import Event
-from spec_kitty_sync.events.registry import DEFAULT_TIER, EventType, Registry
+from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.events.validation import Validator
-from spec_kitty_sync.identity import clock as lamport
-from spec_kitty_sync.identity.node import generate_node_id
-from spec_kitty_sync.identity.project import ProjectIdentity
-from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.identity.clock import StoredClock
+from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns
+from spec_kitty_sync.sync.config import SyncConfig
+from spec_kitty_sync.sync.correlation import Correlations, mission_of
+from spec_kitty_sync.sync.draft import (
+    Draft,
+    DraftMaker,
+    EmitOptions,
+    refuse_invalid,
+    refuse_too_large,
+)
+from spec_kitty_sync.sync.project_context import ProjectContext
+from spec_kitty_sync.sync.typed_events import TypedEvents
 
-_LOCAL_TEAM = "local"
-_SCHEMA_VERSION = "1.0.0"
+_LOG = logging.getLogger(__name__)
+_SAMPLE_ULID = "0" * 26
 
 
-class EventEmitter:
-    """Builds whole envelopes and appends them; delivery is somebody else's business."""
+class TeamSource(Protocol):
+    """What the emitter needs of the login."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        queue: SqliteJournal,
-        registry: Registry,
-        settings: Settings,
-        identity: ProjectIdentity,
-        clock: Clock,
-        new_id: IdSource,
-        team_slug: str | None = None,
-    ) -> None:
-        self._store = store
-        self._journal = queue
-        self._registry = registry
-        self._validator = Validator(registry)
-        self._settings = settings
-        self._identity = identity
-        self._clock = clock
-        self._new_id = new_id
-        self._team = team_slug or _LOCAL_TEAM
+    @property
+    def team_slug(self) -> str | None: ...
+
+
+class LiveSender(Protocol):
+    """A live connection, as the emitter sees it."""
+
+    def deliver(self, seq: int, event: Admitted) -> bool:
+        """Send one event and settle it by its ack; False leaves it to the drain. Never raises
+        for what goes wrong on the way."""
+        ...
+
+
+@dataclass(frozen=True)
+class EmitterParts:
+    """What an emitter works with besides its five seams.
+
+    `blocked` is asked first of all, why an event captured now could not leave; `dropping`
+    whether events that nobody is owed are not kept; `on_waiting` is told that one waits.
+    """
+
+    store: Store
+    registry: Registry
+    wall: Clock
+    new_id: IdSource
+    project: ProjectContext
+    correlations: Correlations
+    runs: BlockedRuns
+    blocked: Callable[[], BlockedReason | None] = lambda: None
+    dropping: Callable[[], bool] = lambda: False
+    on_waiting: Callable[[], None] = lambda: None
+
+
+@dataclass
+class EventEmitter(TypedEvents):
+    """Builds whole envelopes, appends them, and only then thinks of delivery."""
+
+    clock: StoredClock
+    auth: TeamSource
+    config: SyncConfig
+    queue: SqliteJournal
+    ws_client: LiveSender | None = None
+    parts: EmitterParts = field(kw_only=True, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = self.parts
+        self._validator = Validator(parts.registry, strict=True)
+        self._drafts = DraftMaker(parts.registry, parts.project, parts.wall, parts.new_id)
+        self._warned: set[str] = set()
+
+    @property
+    def lanes(self) -> str:
+        """`four` where the target takes only the collapsed lanes, else `seven`."""
+        return self.config.lanes
 
     def emit(
         self,
@@ -61,57 +103,94 @@ class EventEmitter:
     ) -> Event:
         """Append one event and return it; durable when it returns.
 
+        What stands in the way of delivery is written beside the event and raises nothing.
+
         Raises:
             InvalidEventError: it breaks a rule of the contract; nothing was stored.
             StoreError: it could not be stored.
         """
-        kind = self._registry.find(event_type)
-        with self._store.transaction() as conn:
-            envelope = {
-                "event_id": self._new_id(),
-                "event_type": event_type,
-                "aggregate_id": aggregate_id,
-                "aggregate_type": aggregate_type or (kind.aggregate_types[0] if kind else None),
-                "payload": dict(payload),
-                "timestamp": utc_iso(self._clock.now_ms()),
-                "node_id": self._identity.node_id or generate_node_id(),
-                "lamport_clock": lamport.tick(conn),
-                "causation_id": causation_id,
-                "correlation_id": correlation_id or self._correlation_id(),
-                "project_uuid": _text(self._identity.project_uuid),
-                "project_slug": self._identity.project_slug,
-                "team_slug": self._team,
-                "schema_version": _SCHEMA_VERSION,
-                "data_tier": data_tier if data_tier is not None else _default_tier(kind),
-            }
-            body = dumps(envelope)
-            self._refuse_invalid(body)
-            self._journal.append(admit(body, registry=self._registry))
-        return Event.from_wire(body)
+        options = EmitOptions(aggregate_type, causation_id, correlation_id, data_tier)
+        return self.emit_with(event_type, aggregate_id, payload, options)
 
-    def _correlation_id(self) -> str:
-        return self._settings.env("SPEC_KITTY_CORRELATION_ID") or self._new_id()
+    def emit_with(
+        self,
+        event_type: str,
+        aggregate_id: str,
+        payload: Mapping[str, Any],
+        options: EmitOptions,
+    ) -> Event:
+        """Do what `emit` does, with its options in one value."""
+        blocked = self.parts.blocked()
+        draft = self._drafts.make(
+            event_type, aggregate_id, payload, team=self.auth.team_slug, options=options
+        )
+        admitted = self._checked(draft, options)
+        stated, mission = options.correlation_id, mission_of(payload)
+        seq, event = self._append(draft, admitted, blocked, stated=stated, mission=mission)
+        self.clock.copy()
+        if seq is not None:
+            self._route(seq, event, blocked)
+        return Event.from_wire(event.body)
 
-    def _refuse_invalid(self, body: bytes) -> None:
-        verdict = self._validator.validate(body)
-        # A missing project identity holds the event, it does not refuse it.
-        errors = [
-            f
-            for f in verdict.findings
-            if f.severity == "error"
-            and not (f.path == "/project_uuid" and self._identity.project_uuid is None)
-        ]
-        if errors:
-            first = errors[0]
-            raise InvalidEventError(
-                f"{verdict.event_type} was not emitted: {first.path}: {first.message}",
-                findings=[{"code": f.code, "path": f.path, "message": f.message} for f in errors],
+    def _checked(self, draft: Draft, options: EmitOptions) -> Admitted:
+        stated = options.correlation_id or self.parts.correlations.chosen
+        sample = draft.body(0, stated or _SAMPLE_ULID)
+        unknown = self.parts.project.project_uuid is None
+        refuse_invalid(self._validator.validate(sample), identity_missing=unknown)
+        admitted = admit(sample, registry=self.parts.registry)
+        if options.hold is not None and admitted.hold is None:
+            code, detail = options.hold
+            return admitted._replace(hold=code, hold_detail=detail)
+        return admitted
+
+    def _append(
+        self,
+        draft: Draft,
+        admitted: Admitted,
+        blocked: BlockedReason | None,
+        *,
+        stated: str | None,
+        mission: str,
+    ) -> tuple[int | None, Admitted]:
+        """Tick and append in one transaction; no seq for an event that is not kept."""
+        parts, project = self.parts, admitted.project_uuid or ""
+        seq = None
+        with parts.store.transaction() as conn:
+            used = parts.correlations.of(conn, project, mission, stated=stated)
+            lamport = self.clock.tick()
+            body = draft.body(lamport, used)
+            refuse_too_large(admitted.event_type, len(body))
+            event = admitted._replace(body=body, lamport_clock=lamport, correlation_id=used)
+            if not (_unowed(event) and parts.dropping()):
+                seq = self.queue.append(event).seq
+                if blocked is not None and _may_leave(event):
+                    parts.runs.note(conn, seq, blocked)
+            parts.correlations.forget_terminal(
+                conn, project, event.event_type, mission=mission, used=used
             )
+        return seq, event
+
+    def _route(self, seq: int, event: Admitted, blocked: BlockedReason | None) -> None:
+        """Think of delivery, now that the event is safe."""
+        if event.hold == "no_identity":
+            self._warn_once(
+                "no_identity", "events are kept, but cannot leave: the project has no identity"
+            )
+        if blocked is not None or not _may_leave(event):
+            return
+        if self.ws_client is None or not self.ws_client.deliver(seq, event):
+            self.parts.on_waiting()
+
+    def _warn_once(self, what: str, message: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            _LOG.warning(message)
 
 
-def _default_tier(kind: EventType | None) -> int:
-    return kind.tier if kind else DEFAULT_TIER
+def _unowed(event: Admitted) -> bool:
+    """Whether nobody is owed the event: local-only, stated tier 0, or a discardable family."""
+    return event.tier == 0 or event.family != "team_bound"
 
 
-def _text(value: object | None) -> str | None:
-    return None if value is None else str(value)
+def _may_leave(event: Admitted) -> bool:
+    return event.hold is None and event.tier > 0

@@ -14,6 +14,7 @@ _STEPS = (
     ("spec_kitty_sync.identity", "0001_clock.sql"),
     ("spec_kitty_sync.delivery", "0001_delivery.sql"),
     ("spec_kitty_sync.sync", "0001_migration.sql"),
+    ("spec_kitty_sync.sync", "0002_producing.sql"),
 )
 
 

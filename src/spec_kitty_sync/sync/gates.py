@@ -1,0 +1,186 @@
+"""What stands between a captured event and its target, decided in one place (CONTRACT 6)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spec_kitty_sync._clock import Clock
+from spec_kitty_sync.auth.client import AuthClient
+from spec_kitty_sync.delivery.targets import Target, TargetRegistry
+from spec_kitty_sync.errors import CredentialError, SpecKittyError, UnsafePathError
+from spec_kitty_sync.identity.config_file import CONFIG
+from spec_kitty_sync.identity.project import find_project_root
+from spec_kitty_sync.sync.blocked import BlockedReason
+from spec_kitty_sync.sync.config import Settings, SyncConfig
+from spec_kitty_sync.sync.modes import ResolvedMode, SyncMode, resolve_mode
+from spec_kitty_sync.sync.target_authority import (
+    OverrideMode,
+    ResolvedSyncTarget,
+    resolve_target,
+)
+
+SYNC_FLAG = "SPEC_KITTY_ENABLE_SAAS_SYNC"
+_FRESH_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """All that the decision looks at; no secret in it."""
+
+    mode: ResolvedMode
+    override_mode: OverrideMode
+    has_target: bool
+    sync_enabled: bool
+    authenticated: bool
+    team: str | None
+    private_gate_closed: bool
+
+
+def blocked_reason(facts: GateFacts) -> BlockedReason | None:
+    """Return why an event captured now cannot leave; None where only the network can tell."""
+    if facts.mode.chosen and not facts.mode.mode.delivers:
+        return BlockedReason.LOCAL_RETENTION
+    if facts.override_mode is OverrideMode.SETUP_ONLY:
+        return BlockedReason.TARGET_CONFLICT
+    if not facts.has_target:
+        return BlockedReason.NO_TARGET
+    if facts.mode.mode is SyncMode.TEAMSPACE:
+        return _teamspace_reason(facts)
+    return None
+
+
+def _teamspace_reason(facts: GateFacts) -> BlockedReason | None:
+    if not facts.sync_enabled:
+        return BlockedReason.SYNC_DISABLED
+    if not facts.authenticated:
+        return BlockedReason.NO_AUTH
+    if not facts.team:
+        return BlockedReason.NO_TEAM
+    if facts.private_gate_closed:
+        return BlockedReason.PRIVATE_TEAMSPACE
+    return None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where one run would deliver, as whom, in which mode, and what is in the way."""
+
+    config: SyncConfig
+    target: ResolvedSyncTarget
+    mode: ResolvedMode
+    auth: AuthClient
+    facts: GateFacts
+
+    @property
+    def blocked(self) -> BlockedReason | None:
+        return blocked_reason(self.facts)
+
+
+def sync_enabled(settings: Settings) -> bool:
+    """Whether delivery to Teamspace is switched on; unset counts as on."""
+    return settings.env(SYNC_FLAG) != "0"
+
+
+def look(settings: Settings, *, clock: Clock, registry: TargetRegistry | None = None) -> Situation:
+    """Return the situation as of now, from files and environment; asks no server.
+
+    Raises:
+        UsageError, TargetUrlError: a setting is wrong.
+        UnsafePathError, CredentialError: the credentials must not, or cannot, be read.
+    """
+    config = SyncConfig.load(settings.home)
+    target = resolve_target(settings, config)
+    url = target.resolved_server_url
+    auth = AuthClient(settings.home.credentials, url, clock=clock)
+    has_target = url is not None
+    mode = resolve_mode(settings, config, has_target=has_target, team=target.team_slug)
+    facts = GateFacts(
+        mode=mode,
+        override_mode=target.override_mode,
+        has_target=has_target,
+        sync_enabled=sync_enabled(settings),
+        authenticated=auth.authenticated,
+        team=target.team_slug,
+        private_gate_closed=_closed(registry, target, auth),
+    )
+    return Situation(config, target, mode, auth, facts)
+
+
+def known_target(registry: TargetRegistry, resolved: ResolvedSyncTarget) -> Target | None:
+    """Return the resolved target's row; None if nothing was ever sent there."""
+    url = resolved.resolved_server_url
+    if url is None:
+        return None
+    return registry.find(url, team_slug=resolved.team_slug, user_email=resolved.user_id)
+
+
+def _closed(
+    registry: TargetRegistry | None, resolved: ResolvedSyncTarget, auth: AuthClient
+) -> bool:
+    target = known_target(registry, resolved) if registry is not None else None
+    return bool(target and target.closed_login and target.closed_login == auth.login_id())
+
+
+class GateKeeper:
+    """The situation for a process that lives long: looked up again when a file has changed,
+    and every few seconds for what other processes learn from the server."""
+
+    def __init__(
+        self, settings: Settings, look_again: Callable[[], Situation], clock: Clock
+    ) -> None:
+        self._look_again = look_again
+        self._clock = clock
+        root = find_project_root(settings.cwd)
+        self._paths = [str(settings.home.config_toml), str(settings.home.credentials)]
+        if root is not None:
+            self._paths.append(str(root / CONFIG))
+        self._stamps: tuple[object, ...] | None = None
+        self._looked_at_s = 0.0
+        self._situation: Situation | None = None
+        self._blocked: BlockedReason | None = None
+
+    def look(self) -> BlockedReason | None:
+        """Return why an event captured now cannot leave, after a look at what has changed."""
+        stamps = tuple([_stamp(path) for path in self._paths])
+        now_s = self._clock.monotonic_s()
+        if stamps != self._stamps or now_s - self._looked_at_s > _FRESH_S:
+            self._stamps, self._looked_at_s = stamps, now_s
+            self._refresh()
+        return self._blocked
+
+    @property
+    def situation(self) -> Situation | None:
+        """The situation at the latest look; None while a setting is wrong."""
+        return self._situation
+
+    @property
+    def team_slug(self) -> str | None:
+        """The team of the login for this target, at the latest look."""
+        return self._situation.target.team_slug if self._situation is not None else None
+
+    def dropping(self) -> bool:
+        """Whether the mode keeps no events that nobody is owed, at the latest look."""
+        return self._situation is not None and self._situation.mode.mode.drops
+
+    def _refresh(self) -> None:
+        try:
+            self._situation = self._look_again()
+            self._blocked = self._situation.blocked
+        except SpecKittyError as exc:
+            if self._situation is not None or self._blocked is None:
+                _LOG.warning("events are kept, but not delivered: %s", exc.message)
+            self._situation = None
+            unreadable = isinstance(exc, CredentialError | UnsafePathError)
+            self._blocked = BlockedReason.NO_AUTH if unreadable else BlockedReason.NO_TARGET
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
