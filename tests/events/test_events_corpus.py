@@ -61,7 +61,7 @@ def test_manifest_has_every_type_and_shape_minimal_maximal_and_broken() -> None:
 
 @pytest.mark.parametrize("case", SINGLE, ids=lambda case: case["id"])
 def test_corpus_case_gets_its_verdict(case: dict[str, Any], validator: Validator) -> None:
-    """An event is valid or not, for the stated reason at the stated place, in words that name it."""
+    """An event is valid or not, for the stated reason, at the stated place, named in words."""
     verdict = validator.validate(body_of(case))
     found = [{"code": f.code, "severity": f.severity, "path": f.path} for f in verdict.findings]
     assert verdict.valid == case["valid"]
