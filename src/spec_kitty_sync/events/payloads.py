@@ -22,6 +22,8 @@ from spec_kitty_sync.events.fields import (
 )
 from spec_kitty_sync.events.lanes import AnyLane, Lane
 
+# Left to right is five times as fast here, and no text names two lanes.
+RecordedLane = Annotated[AnyLane, Field(union_mode="left_to_right")]
 Slug = Annotated[Text, Field(validation_alias=AliasChoices("feature_slug", "mission_slug"))]
 OptionalSlug = Annotated[
     Text | None, Field(validation_alias=AliasChoices("feature_slug", "mission_slug"))
@@ -118,8 +120,8 @@ class RecordedTransition(Payload):
 
     feature_slug: Slug
     wp_id: WpId
-    from_lane: AnyLane | None = None
-    to_lane: AnyLane
+    from_lane: RecordedLane | None = None
+    to_lane: RecordedLane
     actor: Text
     force: Flag = False
     reason: Text | None = None
@@ -149,8 +151,8 @@ class SyncStatusPayload(Payload):
     model_config = ConfigDict(json_schema_extra=_slug_as_schema)
 
     wp_id: WpId
-    from_lane: AnyLane | None = None
-    to_lane: AnyLane
+    from_lane: RecordedLane | None = None
+    to_lane: RecordedLane
     actor: Text | None = None
     feature_slug: OptionalSlug = None
 

@@ -26,6 +26,10 @@ Problem = tuple[str, tuple[str | int, ...], str, Any]
 PayloadCheck = Callable[[Any], Iterable[Problem]]
 
 
+def _states_any(payload: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    return any(payload.get(key) is not None for key in keys)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One form that the payload of an event type may take.
@@ -44,9 +48,11 @@ class Shape:
 
     def takes(self, payload: Mapping[str, Any]) -> bool:
         """Return True when *payload* is of this shape; a null key counts as absent."""
-        if any(payload.get(key) is not None for key in self.none_of):
+        if not self.none_of.isdisjoint(payload) and _states_any(payload, self.none_of):
             return False
-        return not self.any_of or any(payload.get(key) is not None for key in self.any_of)
+        if not self.any_of:
+            return True
+        return not self.any_of.isdisjoint(payload) and _states_any(payload, self.any_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class Validator:
         has_field = packs is None or FIELD in packs
         self._field_lane: Severity = "warning" if has_field and not strict else "error"
         self._aggregates = registry.aggregates(packs)
+        self._envelope = _validate_envelope()
         self._types = {
             each.name: _Compiled(each, packs) for each in registry if self._has(each.pack)
         }
@@ -118,15 +119,15 @@ class Validator:
         event_type = event.get("event_type")
         known = self._types.get(event_type) if type(event_type) is str else None
         try:
-            _validate_envelope()(event)
-            if known is not None:
-                known.validate(event["payload"])
-            doubtful = known is None or known.doubts(event["payload"])
+            self._envelope(event)
+            doubtful = known is None or known.bends(event["payload"])
         except ValidationError:
             doubtful = True
         if doubtful or self._bends(event, known):
             return self._explain(event, known)
-        return Validation(event["event_id"], event_type, dialect_of(event).value, (), True)
+        is_canonical = event.get("correlation_id") is not None
+        dialect = "canonical" if is_canonical else dialect_of(event).value
+        return Validation(event["event_id"], event_type, dialect, (), True)
 
     def _has(self, pack: str) -> bool:
         return self._packs is None or pack in self._packs
@@ -154,7 +155,7 @@ class Validator:
         )
 
     def _findings(self, event: dict[str, Any], known: _Compiled | None) -> Iterator[Finding]:
-        yield from _model_findings(_validate_envelope(), event, ())
+        yield from _model_findings(self._envelope, event, ())
         yield from self._envelope_findings(event, known)
         payload = event.get("payload")
         if known is None:
@@ -233,26 +234,33 @@ class _Compiled:
         self.has_lanes = any(
             shape.model is not None and "to_lane" in shape.model.model_fields for shape in chosen
         )
-        self._sole = self._shapes[0][1] if len(self._shapes) == 1 else None
+        last = chosen[-1] if chosen else None
+        takes_all = last is not None and not last.any_of
+        self._usual: Validate | None = self._shapes[-1][1] if takes_all else None
+        # Without any of these keys a payload is of the last shape, which takes everything.
+        self._unusual = frozenset().union(*(shape.any_of for shape in chosen))
 
-    def validate(self, payload: Any) -> None:
-        """Raise ValidationError when *payload* breaks a rule of its shape's model."""
-        validate = self._sole
-        if validate is None:
+    def bends(self, payload: Any) -> bool:
+        """Return True when findings may exist that models do not raise for.
+
+        Raises:
+            ValidationError: *payload* breaks a rule of its shape's model.
+        """
+        validate = self._usual
+        if validate is None or not self._unusual.isdisjoint(payload):
             _, validate = self._choose(payload)
-        if validate is not None:
-            validate(payload)
-
-    def doubts(self, payload: Any) -> bool:
-        """Return True when findings may exist that models do not raise for."""
-        if self.has_lanes:
-            return (
-                payload.get("from_lane") in _FIELD_LANES or payload.get("to_lane") in _FIELD_LANES
-            )
-        return any(shape.check is not None for shape, _ in self._shapes)
+            if validate is None:
+                return True
+        validate(payload)
+        return self.has_lanes and (
+            payload.get("from_lane") in _FIELD_LANES or payload.get("to_lane") in _FIELD_LANES
+        )
 
     def findings(self, payload: dict[str, Any]) -> Iterator[Finding]:
         shape, validate = self._choose(payload)
+        if shape is None and self._shapes:
+            message = f"payload: of none of the shapes that {self.name} has"
+            yield Finding("schema_violation", "error", "/payload", message)
         if validate is not None:
             yield from _model_findings(validate, payload, ("payload",))
         if shape is not None and shape.check is not None:
