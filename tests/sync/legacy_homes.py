@@ -76,6 +76,7 @@ def write_queue(path: Path, events: Iterable[Mapping[str, object]]) -> Path:
     """Write *events* as an old CLI would; existing rows stay."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("PRAGMA synchronous=OFF")
         if not conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'queue'").fetchone():
             conn.execute(QUEUE_SQL)
         conn.executemany(
@@ -89,6 +90,7 @@ def write_rows(path: Path, rows: Iterable[tuple[object, object]]) -> Path:
     """Write (event_id, data) rows of any type into a table without constraints."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("PRAGMA synchronous=OFF")
         conn.execute(LOOSE_QUEUE_SQL)
         conn.executemany("INSERT INTO queue (event_id, data) VALUES (?, ?)", list(rows))
     return path
