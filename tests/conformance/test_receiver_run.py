@@ -48,7 +48,7 @@ def test_run_without_token_says_which_option_to_give(run_pytest: RunKit) -> None
     with serving(PlainReceiver()) as url:
         done = run_pytest(f"--sk-conformance={url}", token=None)
     assert done.returncode == 4
-    assert "asks for a token (HTTP 401). Give the token with --sk-token-env NAME." in done.stdout
+    assert "asks for a token (HTTP 401). Give the token with --sk-token-env NAME." in done.stderr
 
 
 def test_run_against_closed_port_names_the_address(run_pytest: RunKit) -> None:
@@ -58,7 +58,7 @@ def test_run_against_closed_port_names_the_address(run_pytest: RunKit) -> None:
         port = taken.getsockname()[1]
     done = run_pytest(f"--sk-conformance=http://127.0.0.1:{port}")
     assert done.returncode == 4
-    assert f"nothing accepts connections at http://127.0.0.1:{port}" in done.stdout
+    assert f"nothing accepts connections at http://127.0.0.1:{port}" in done.stderr
 
 
 def test_deselected_core_check_makes_the_verdict_incomplete(run_pytest: RunKit) -> None:

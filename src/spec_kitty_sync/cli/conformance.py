@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from spec_kitty_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    from spec_kitty_sync.conformance.mutants import Meeting
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_INSTALL = "Run `pip install 'spec-kitty-sync[conformance,receiver]'`."
 
 
 @click.group()
 def conformance() -> None:
-    """Prove that a receiver keeps the contract."""
+    """Prove that a receiver keeps the contract.
+
+    Exit codes: 0 conformant, 1 not, 2 interrupted, 3 internal error, 4 incomplete or usage.
+    """
 
 
 @conformance.command()
@@ -29,8 +43,118 @@ def conformance() -> None:
 @click.option("--list", "list", is_flag=True, help="List the checks, send nothing.")
 @click.option("--allow-production", is_flag=True, help="Also judge a production server.")
 def receiver(url: str, token: str | None, workers: str | None, **chosen: str | bool | None) -> None:
-    """Judge the receiver at URL, apart from any pytest configuration of this folder."""
+    """Judge the receiver at URL, apart from any pytest configuration of this folder.
+
+    \b
+    Examples:
+      spec-kitty conformance receiver http://localhost:8765 --token-env RECEIVER_TOKEN
+      spec-kitty conformance receiver http://localhost:8765 --only SKR-IDM-03
+    """
     from spec_kitty_sync.conformance.isolated import run_isolated
 
     options = {name.replace("_", "-"): value for name, value in chosen.items()}
     sys.exit(run_isolated(url, token=token, workers=workers, options=options))
+
+
+@conformance.command()
+@click.argument("check_id")
+def explain(check_id: str) -> None:
+    """Say what a check asks for, why, and which broken receivers it has caught."""
+    from spec_kitty_sync.conformance.explain import explain_lines
+
+    try:
+        lines = explain_lines(check_id.upper())
+    except KeyError as exc:
+        raise UsageError(
+            f"there is no check {check_id}",
+            remedy="Run `spec-kitty conformance receiver --list URL` to see all.",
+        ) from exc
+    click.echo("\n".join(lines))
+
+
+@conformance.command()
+@click.argument("capsule", type=_FILE)
+@click.option("--to", "url", help="The receiver to ask; default: the one of the capsule.")
+@click.option("--token-env", metavar="NAME", default="SK_TOKEN", show_default=True)
+@click.option("--same-ids", is_flag=True, help="Send the recorded event ids, not new ones.")
+def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> None:
+    """Send the requests of a failure again and compare the answers.
+
+    Exit code 1 while the failing step is answered as before, 0 when it is not.
+    """
+    import secrets
+    import time
+
+    from spec_kitty_sync.conformance.builder import Namespace
+    from spec_kitty_sync.conformance.capsule import CapsuleError, read_capsule
+    from spec_kitty_sync.conformance.capsule import replay as send_again
+    from spec_kitty_sync.conformance.client import NoConnection
+
+    fresh = Namespace(secrets.token_hex(4), time.time_ns() // 1_000_000)
+    try:
+        content = read_capsule(capsule)
+        click.echo(f"{content['check']}  {content['title']}")
+        repeated = send_again(
+            content,
+            url or content["url"],
+            token=os.environ.get(token_env),
+            namespace=None if same_ids else fresh,
+            tell=lambda step: click.echo(f"  {step.line}"),
+        )
+    except (CapsuleError, NoConnection, ValueError) as exc:
+        raise UsageError(str(exc), remedy="Give a capsule of a run and a URL with --to.") from exc
+    verdict = "is answered as before" if repeated else "is answered differently now"
+    click.echo(f"step {content['step']} {verdict}")
+    sys.exit(1 if repeated else 0)
+
+
+@conformance.command()
+@click.argument("before", type=_FILE)
+@click.argument("after", type=_FILE)
+def diff(before: Path, after: Path) -> None:
+    """Compare two reports (report.json); exit code 1 when something broke."""
+    from spec_kitty_sync.conformance.diff import ReportError, compare_reports, load_report
+
+    try:
+        found = compare_reports(load_report(before), load_report(after))
+    except ReportError as exc:
+        raise UsageError(str(exc), remedy="Give two files report.json.") from exc
+    click.echo("\n".join(found.lines))
+    sys.exit(1 if found.broke else 0)
+
+
+@conformance.command()
+@click.option("--full", is_flag=True, help="Every mutant meets every check: takes minutes.")
+@click.option("--only", help="Comma-separated names of mutants.")
+@click.option("--profile", default="hardened", show_default=True, help="Checks of a full matrix.")
+@click.option("--markdown", type=_FILE, help="Also write the matrix to this file.")
+def mutants(full: bool, only: str | None, profile: str, markdown: Path | None) -> None:
+    """Test the suite: receivers that are broken on purpose have to be caught.
+
+    Without --full each mutant meets the checks that are named for it. Exit code 1 when one
+    survives that has no excuse, or when the healthy receiver fails a check.
+    """
+    try:
+        from spec_kitty_sync.conformance import mutants as kit
+        from spec_kitty_sync.conformance.catalogue import load_catalogue
+        from spec_kitty_sync.conformance.mutant_text import healthy_line, matrix, score_lines
+    except ModuleNotFoundError as exc:
+        raise UsageError(
+            f"mutants need the reference receiver ({exc.name})", remedy=_INSTALL
+        ) from exc
+
+    chosen = [one for one in kit.load_mutants() if not only or one.name in only.split(",")]
+    every = kit.checks_of(load_catalogue(), profile)
+    line, is_healthy = healthy_line(kit.healthy_results(every))
+    click.echo(line)
+
+    def tell(meeting: Meeting) -> None:
+        killers = ", ".join(meeting.killed_by) or "SURVIVES"
+        click.echo(f"{meeting.mutant.name:34} {killers}")
+
+    score = kit.run_all(chosen, lambda one: every if full else one.killers, tell=tell)
+    click.echo("\n".join(score_lines(score)))
+    if markdown:
+        markdown.write_text(matrix(score), encoding="utf-8")
+    unexcused = [one for one in score.survivors if not one.excuse]
+    sys.exit(0 if is_healthy and not unexcused else 1)

@@ -49,6 +49,15 @@ class Address:
         return cls(parts.scheme, parts.hostname, port, path, base + HEALTH_PATH)
 
     @property
+    def url(self) -> str:
+        """The full URL of the batch endpoint."""
+        return self.origin + self.batch_path
+
+    @property
+    def is_local(self) -> bool:
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    @property
     def origin(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"

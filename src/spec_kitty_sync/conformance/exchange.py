@@ -33,12 +33,17 @@ class Request:
         return _readable(self.body, self.header("Content-Encoding"))
 
     @property
+    def event_count(self) -> int | None:
+        """How many events the body holds, where it can be counted."""
+        return _count_events(self.text)
+
+    @property
     def size(self) -> str:
         """How large the body is: events where they can be counted, bytes, encoding."""
         encoding = self.header("Content-Encoding") or "identity"
         if not self.body:
             return "no body"
-        count = _count_events(self.text)
+        count = self.event_count
         events = "" if count is None else f"{count} event{'s' * (count != 1)}, "
         return f"{events}{_bytes(len(self.body))} {encoding}"
 

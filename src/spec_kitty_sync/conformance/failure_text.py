@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from pathlib import Path
 
 from spec_kitty_sync.conformance.catalogue import Requirement
 from spec_kitty_sync.conformance.consequence import consequence_of
@@ -16,8 +17,11 @@ _LABEL = 13
 _SHORT_BODY = 300
 
 
-def render(requirement: Requirement, result: CheckResult) -> str:
-    """Return the text of a result that did not pass, as the terminal and the reports show it."""
+def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".sk")) -> str:
+    """Return the text of a result that did not pass, as the terminal and the reports show it.
+
+    *folder* is where the run writes its replay capsules.
+    """
     lines = [_headline(requirement, result)]
     lines += _line("requirement", f'{requirement.clause}: "{requirement.sentence}"')
     step = _step(result)
@@ -28,7 +32,7 @@ def render(requirement: Requirement, result: CheckResult) -> str:
     if result.finding is None:
         lines += _line("reason", result.reason)
     else:
-        lines += _finding_lines(requirement, result, step)
+        lines += _finding_lines(requirement, result, step, folder)
     lines += _line("explain", f"spec-kitty conformance explain {result.check_id}")
     return "\n".join(lines)
 
@@ -79,7 +83,9 @@ def excerpt(text: str, key: str, about: str) -> str:
     return f'{{"{key}":[… {len(entries) - len(found)} others …, {shown}]}}'
 
 
-def _finding_lines(requirement: Requirement, result: CheckResult, step: int | None) -> list[str]:
+def _finding_lines(
+    requirement: Requirement, result: CheckResult, step: int | None, folder: Path
+) -> list[str]:
     finding = result.finding
     if finding is None:
         return []
@@ -92,7 +98,8 @@ def _finding_lines(requirement: Requirement, result: CheckResult, step: int | No
         lines += _line("sender does", effect)
     lines += _line("ruled out", _ruled_out(result, step))
     if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
-        lines += _line("replay", replay_hint(result, step))
+        for hint in _replay_hints(result, step, folder):
+            lines += _line("replay", hint)
     return lines
 
 
@@ -104,10 +111,18 @@ def _ruled_out(result: CheckResult, step: int | None) -> str:
     return ", ".join(known) or "nothing: this is the first thing asked of the receiver"
 
 
-def replay_hint(result: CheckResult, step: int | None) -> str:
-    """Return the command that sends the same requests again."""
-    stem = capsule_stem(result)
-    return f"spec-kitty conformance replay .sk/{stem}.json --to URL"
+def _replay_hints(result: CheckResult, step: int | None, folder: Path) -> list[str]:
+    stem = f"{folder}/{capsule_stem(result)}"
+    hints = [f"spec-kitty conformance replay {stem}.json --to URL"]
+    if step is None or not result.exchanges[step].request.body:
+        return hints
+    request = result.exchanges[step].request
+    gzipped = request.header("Content-Encoding") == "gzip"
+    headers = ["-H 'Content-Type: application/json'"]
+    headers += ["-H 'Content-Encoding: gzip'"] if gzipped else []
+    headers += ['-H "Authorization: Bearer $SK_TOKEN"'] if request.header("Authorization") else []
+    data = f"{stem}.{step + 1}.{'gz' if gzipped else 'body'}"
+    return [*hints, f"curl -i {' '.join(headers)} --data-binary @{data} URL{request.path}"]
 
 
 def capsule_stem(result: CheckResult) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spec_kitty_sync.conformance.catalogue import Requirement
+from spec_kitty_sync.conformance.entry import PREPARED
 from spec_kitty_sync.conformance.failure_text import render
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.runner import Runner
@@ -54,7 +55,8 @@ class CheckItem(pytest.Item):
         if result.outcome in {Outcome.NOT_RUN, Outcome.NOT_APPLICABLE}:
             pytest.skip(result.reason)
         if result.outcome in {Outcome.FAILED, Outcome.ERROR}:
-            raise CheckDidNotPass(render(self.requirement, result))
+            folder = self.config.stash[PREPARED].options.report
+            raise CheckDidNotPass(render(self.requirement, result, folder))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the finding's own text; only a fault of the kit shows a traceback."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spec_kitty_sync.conformance.catalogue import PROFILES
 
+_SPARE_TOKENS = {"expired": "SK_TOKEN_EXPIRED", "other_team": "SK_TOKEN_OTHER_TEAM"}
 Read = Callable[[str], str | None]
 
 
@@ -35,6 +36,7 @@ class RunOptions:
     plan: bool = False
     list_only: bool = False
     allow_production: bool = False
+    spare_tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOptions:
@@ -66,6 +68,11 @@ def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOpti
         plan=bool(chosen("plan")),
         list_only=bool(chosen("list")),
         allow_production=bool(chosen("allow_production")),
+        spare_tokens={
+            name: environ[variable]
+            for name, variable in _SPARE_TOKENS.items()
+            if environ.get(variable)
+        },
     )
 
 

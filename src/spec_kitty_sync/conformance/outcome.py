@@ -59,6 +59,8 @@ class CheckResult:
     ruled_out: tuple[str, ...] = ()
     duration_ms: float = 0.0
     requests: int = 0
+    events_sent: int = 0
+    events_stored: int = 0
 
     @property
     def name(self) -> str:

@@ -38,10 +38,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(key, text, default="")
 
 
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer --sk-list and --sk-plan, and end a run that makes no sense before it starts."""
+    if not _is_wanted(config) or hasattr(config, "workerinput"):
+        return None
+    from spec_kitty_sync.conformance.entry import prepare
+
+    return prepare(config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Hand over to the kit when a receiver was named."""
-    wanted = ("sk_conformance", "sk_list", "sk_plan")
-    if any(config.getoption(name) for name in wanted) or config.getini("sk_conformance"):
-        from spec_kitty_sync.conformance.session import activate
+    if not _is_wanted(config):
+        return
+    from spec_kitty_sync.conformance.session import activate
 
-        activate(config)
+    activate(config)
+
+
+def _is_wanted(config: pytest.Config) -> bool:
+    if config.getoption("help", False) or config.getoption("version", 0):
+        return False
+    named = ("sk_conformance", "sk_list", "sk_plan")
+    return any(config.getoption(name) for name in named) or bool(config.getini("sk_conformance"))

@@ -12,6 +12,7 @@ from spec_kitty_sync.conformance.probe import Probe, Surroundings
 from spec_kitty_sync.conformance.reply import Reply, shorten
 
 _HEALTH_LIMITS = ("max_batch_events", "max_event_bytes", "max_body_bytes")
+_IDENTITY = ("server_instance_id", "deployment_id", "environment_name", "git_sha")
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,27 @@ class Preflight:
     capabilities: tuple[str, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     health_status: int | None = None
+    identity: tuple[tuple[str, str], ...] = ()
 
     @property
     def ok(self) -> bool:
         return not self.problem
 
 
-def preflight(around: Surroundings) -> Preflight:
-    """Ask for health, then post one valid event; never raises for what the receiver does."""
+def preflight(around: Surroundings, *, allow_production: bool = True) -> Preflight:
+    """Ask for health, then post one valid event; never raises for what the receiver does.
+
+    Nothing is posted to a server that calls itself production, unless *allow_production*.
+    """
     probe = Probe(around, "preflight")
     try:
         health = read_health(probe)
+        if health.get("environment_name") == "production" and not allow_production:
+            return Preflight(
+                "this server says that it is production, and the suite leaves events behind",
+                "Judge a test server, or give --sk-allow-production.",
+                **health,
+            )
         reply = probe.post([probe.make.event()], note="preflight: one valid event")
     except NoConnection as exc:
         return Preflight(str(exc), "Start the receiver, or correct the URL.")
@@ -56,6 +67,8 @@ def read_health(probe: Probe) -> dict[str, Any]:
         facts["environment_name"] = name
     if isinstance(claimed, list):
         facts["capabilities"] = tuple(word for word in claimed if isinstance(word, str))
+    told = [(key, body.get(key)) for key in _IDENTITY]
+    facts["identity"] = tuple((key, value) for key, value in told if isinstance(value, str))
     found = [(key, body.get(key)) for key in _HEALTH_LIMITS]
     facts["limits"] = tuple((key, value) for key, value in found if type(value) is int)
     return facts

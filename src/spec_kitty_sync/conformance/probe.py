@@ -72,6 +72,7 @@ class Probe:
         self._client = client or Client(surroundings.address, surroundings.deadline_s)
         self._pace = pace
         self._pending: set[str] = set()
+        self.requests = self.events_sent = self.events_stored = 0
 
     def post(
         self,
@@ -156,7 +157,11 @@ class Probe:
     def record(self, exchange: Exchange) -> Reply:
         """Add an exchange that was made elsewhere (another thread, a raw socket)."""
         self.exchanges.append(exchange)
-        return Reply(exchange, len(self.exchanges))
+        reply = Reply(exchange, len(self.exchanges))
+        self.requests += 1
+        self.events_sent += exchange.request.event_count or 0
+        self.events_stored += sum(row.get("status") in TAKEN for row in reply.results)
+        return reply
 
     @property
     def last(self) -> Reply:

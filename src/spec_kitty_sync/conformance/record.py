@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spec_kitty_sync.conformance import exchange
-from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome, Verdict
+from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome
+
+_WORDS = {Outcome.WARNING: "SHOULD findings"}
 
 
 def result_to_json(result: CheckResult) -> dict[str, Any]:
@@ -24,7 +26,9 @@ def result_to_json(result: CheckResult) -> dict[str, Any]:
         "finding": None if found is None else dict(vars(found)),
         "ruled_out": list(result.ruled_out),
         "duration_ms": result.duration_ms,
-        "requests": len(result.exchanges) if result.exchanges else result.requests,
+        "requests": result.requests,
+        "events_sent": result.events_sent,
+        "events_stored": result.events_stored,
         "exchanges": [exchange.to_json(one) for one in result.exchanges] if keep else [],
     }
 
@@ -44,30 +48,21 @@ def result_from_json(data: Mapping[str, Any]) -> CheckResult:
         ruled_out=tuple(data["ruled_out"]),
         duration_ms=data["duration_ms"],
         requests=data["requests"],
+        events_sent=data["events_sent"],
+        events_stored=data["events_stored"],
     )
 
 
 def summary_lines(
-    results: Mapping[tuple[str, str], CheckResult],
-    expected: Sequence[tuple[str, str]],
-    verdict: Verdict,
-    profile: str,
+    results: Mapping[tuple[str, str], CheckResult], expected: Sequence[tuple[str, str]]
 ) -> list[str]:
-    """Return the last lines of a run: counts, what did not run and why, the verdict."""
+    """Return counts, and what did not run and why."""
     counts = Counter(result.outcome for result in results.values())
     words = [
-        f"{counts[outcome]} {outcome.value.replace('_', ' ')}"
+        f"{counts[outcome]} {_WORDS.get(outcome, outcome.value.replace('_', ' '))}"
         for outcome in Outcome
         if counts[outcome]
     ]
     lines = [f"{len(expected)} cases: {', '.join(words) or 'none ran'}"]
     reasons = Counter(one.reason for one in results.values() if one.outcome is Outcome.NOT_RUN)
-    lines += [f"not run ({count}): {reason}" for reason, count in reasons.most_common(5)]
-    missing = sum(key not in results for key in expected)
-    if missing:
-        lines.append(
-            f"{missing} selected cases left no result: the host's pytest options or"
-            " hooks kept them from running"
-        )
-    lines.append(f"verdict: {verdict.value} (profile {profile})")
-    return lines
+    return lines + [f"not run ({count}): {reason}" for reason, count in reasons.most_common(5)]

@@ -123,6 +123,9 @@ class Runner:
             exchanges=tuple(redact(one, self.around.secrets) for one in exchanges),
             ruled_out=requirement.after if ending.finding else (),
             duration_ms=round(spent_ms, 2),
+            requests=probe.requests if probe else 0,
+            events_sent=probe.events_sent if probe else 0,
+            events_stored=probe.events_stored if probe else 0,
         )
 
 

@@ -1,9 +1,9 @@
-"""One conformance run inside pytest: preflight, selection, results, verdict."""
+"""One conformance run inside pytest: selection, results, verdict."""
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from spec_kitty_sync.conformance import record
 from spec_kitty_sync.conformance.builder import Namespace
 from spec_kitty_sync.conformance.catalogue import catalogue_path, load_catalogue
 from spec_kitty_sync.conformance.client import Address
+from spec_kitty_sync.conformance.conclusion import Conclusion, conclude, write_reports
+from spec_kitty_sync.conformance.entry import PREPARED, Prepared, options_of, prepare
 from spec_kitty_sync.conformance.failure_text import render
 from spec_kitty_sync.conformance.items import RUNNER, SELECTION, CatalogueFile, CheckItem
-from spec_kitty_sync.conformance.options import OptionError, RunOptions, read_options
-from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict, verdict_of
-from spec_kitty_sync.conformance.preflight import Preflight, preflight
-from spec_kitty_sync.conformance.probe import Surroundings
+from spec_kitty_sync.conformance.listing import chosen, total
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+from spec_kitty_sync.conformance.preflight import Preflight
 from spec_kitty_sync.conformance.runner import Runner
 from spec_kitty_sync.conformance.suite import receiver_suite
 
@@ -35,101 +36,81 @@ _STATUS = {
 
 def activate(config: pytest.Config) -> None:
     """Turn this pytest run into a conformance run; the user's own tests are not collected."""
-
-    def option(name: str) -> str | None:
-        value = config.getoption(f"sk_{name}", None)
-        return "1" if value is True else value or None
-
-    def ini(name: str) -> str | None:
-        return str(config.getini(f"sk_{name}")) or None
-
-    try:
-        options = read_options(option, ini, os.environ)
-        address = Address.parse(options.url)
-    except (OptionError, ValueError) as exc:
-        raise pytest.UsageError(str(exc)) from exc
+    prepared = _of_worker(config) if hasattr(config, "workerinput") else _of_controller(config)
     config.args[:] = [str(catalogue_path())]
-    config.pluginmanager.register(ConformanceRun(config, options, address), "spec-kitty-run")
+    config.pluginmanager.register(ConformanceRun(config, prepared), "spec-kitty-run")
+
+
+def _of_controller(config: pytest.Config) -> Prepared:
+    # A host that calls pytest's parts by itself may never have run `pytest_cmdline_main`.
+    if PREPARED not in config.stash and prepare(config) is not None:
+        raise pytest.UsageError("the conformance run cannot start")
+    return config.stash[PREPARED]
+
+
+def _of_worker(config: pytest.Config) -> Prepared:
+    shared = config.workerinput[_WORKER_KEY]  # type: ignore[attr-defined]
+    options = options_of(config)
+    found = Preflight(
+        capabilities=tuple(shared["capabilities"]),
+        limits=tuple((name, value) for name, value in shared["limits"]),
+    )
+    namespace = Namespace(shared["seed"], shared["started_ms"])
+    prepared = Prepared(options, Address.parse(options.url), namespace, found)
+    config.stash[PREPARED] = prepared
+    return prepared
 
 
 class ConformanceRun:
     """The hooks of one run, on the controller and on each xdist worker."""
 
-    def __init__(self, config: pytest.Config, options: RunOptions, address: Address) -> None:
+    def __init__(self, config: pytest.Config, prepared: Prepared) -> None:
         self.config = config
-        self.options = options
-        self.address = address
+        self.prepared = prepared
         self.results: dict[tuple[str, str], CheckResult] = {}
-        self.preflight = Preflight()
-        self.verdict: Verdict | None = None
-        self.seed = options.seed
-        self.started_ms = time.time_ns() // 1_000_000
+        self.conclusion: Conclusion | None = None
+        self.written: list[Path] = []
+        around = prepared.surroundings()
+        pace = _pace(prepared.options.rate)
+        self.runner = Runner(receiver_suite(), load_catalogue(), around, pace=pace)
+        wanted = {row.id for row in chosen(prepared.options)}
+        profile = "soak" if prepared.options.only else prepared.options.profile
+        self.selection = [
+            (requirement.id, case.name)
+            for requirement, _, case in self.runner.selected(profile)
+            if requirement.id in wanted
+        ]
+        config.stash[RUNNER] = self.runner
+        config.stash[SELECTION] = self.selection
 
     @property
     def is_worker(self) -> bool:
         return hasattr(self.config, "workerinput")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
-        """Ask the receiver once whether a run makes sense, before any worker starts."""
-        if self.is_worker:
-            shared = self.config.workerinput[_WORKER_KEY]  # type: ignore[attr-defined]
-            self.seed, self.started_ms = shared["seed"], shared["started_ms"]
-            self.preflight = Preflight(
-                capabilities=tuple(shared["capabilities"]),
-                limits=tuple((name, value) for name, value in shared["limits"]),
-            )
-        else:
-            self.preflight = preflight(self._surroundings())
-            if not self.preflight.ok:
-                self._refuse(self.preflight)
-        runner = Runner(receiver_suite(), load_catalogue(), self._surroundings())
-        wanted = self.options.only
-        self.config.stash[RUNNER] = runner
-        self.config.stash[SELECTION] = [
-            (requirement.id, case.name)
-            for requirement, _, case in runner.selected(self.options.profile)
-            if not wanted or requirement.id in wanted
-        ]
-
-    def _refuse(self, found: Preflight) -> None:
-        pytest.exit(f"{found.problem}. {found.remedy}", returncode=found.exit_code)
-
-    def _surroundings(self) -> Surroundings:
-        declared = self.options.capabilities
-        capabilities = set(self.preflight.capabilities if declared is None else declared)
-        capabilities.add("auth" if self.options.token else "anonymous")
-        return Surroundings(
-            address=self.address,
-            namespace=Namespace(self.seed, self.started_ms),
-            token=self.options.token,
-            capabilities=frozenset(capabilities),
-            limits=dict(self.preflight.limits),
-            deadline_s=self.options.deadline_s,
-        )
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give an xdist worker what the controller found out."""
         node.workerinput[_WORKER_KEY] = {
-            "seed": self.seed,
-            "started_ms": self.started_ms,
-            "capabilities": list(self.preflight.capabilities),
-            "limits": [list(pair) for pair in self.preflight.limits],
+            "seed": self.prepared.namespace.seed,
+            "started_ms": self.prepared.namespace.started_ms,
+            "capabilities": list(self.prepared.found.capabilities),
+            "limits": [list(pair) for pair in self.prepared.found.limits],
         }
 
     def pytest_report_header(self) -> list[str]:
-        """Say who is judged, by what, and how to repeat it."""
-        cases = len(self.config.stash.get(SELECTION, ()))
+        """Say who is judged, by what, at what cost, and how to repeat it."""
+        options, address = self.prepared.options, self.prepared.address
+        whole = total(chosen(options))
         lines = [
-            f"conformance: {self.address.origin}  profile {self.options.profile},"
-            f" {cases} cases, seed {self.seed}"
+            f"conformance: {address.origin}, profile {options.profile},"
+            f" {len(self.selection)} cases, at most {whole.requests} requests with"
+            f" {whole.events} events, seed {self.prepared.namespace.seed}"
         ]
-        if self.options.token_on_command_line:
+        if options.token_on_command_line:
             lines.append("note: --sk-token is visible in the process list; use --sk-token-env")
-        if self.options.token and self.address.scheme == "http" and not _is_local(self.address):
+        if options.token and address.scheme == "http" and not address.is_local:
             lines.append("note: the token travels over plain http")
-        return lines
+        return lines + [f"note: {text}" for text in _interference(self.config)]
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Any:
         """Collect the catalogue, and nothing else as ours."""
@@ -160,33 +141,64 @@ class ConformanceRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Make the verdict from what ran, not from what was planned."""
-        if self.is_worker or RUNNER not in self.config.stash:
+        """Make the verdict and write the reports, on the controller only."""
+        self.runner.close()
+        if self.is_worker:
             return
-        expected = self.config.stash[SELECTION]
-        missing = sum(key not in self.results for key in expected)
-        self.verdict = verdict_of(self.results.values(), missing + bool(self.options.only))
-        self.config.stash[RUNNER].close()
+        self.conclusion = conclude(self.prepared, self.results, self.selection)
+        self.written = write_reports(
+            self.prepared, self.runner.catalogue, self.results, self.selection, self.conclusion
+        )
         if exitstatus not in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR}:
-            session.exitstatus = self.verdict.exit_code
+            session.exitstatus = self.conclusion.exit_code
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print SHOULD findings, what did not run, and the verdict."""
-        if self.verdict is None:
+        """Print SHOULD findings, what did not run, the verdict and where the reports are."""
+        if self.conclusion is None:
             return
-        runner = self.config.stash[RUNNER]
         warnings = [one for one in self.results.values() if one.outcome is Outcome.WARNING]
         if warnings:
             terminalreporter.section("SHOULD findings")
             for result in warnings:
-                terminalreporter.line(render(runner.catalogue[result.check_id], result))
-                terminalreporter.line("")
+                text = render(
+                    self.runner.catalogue[result.check_id], result, self.prepared.options.report
+                )
+                terminalreporter.line(f"{text}\n")
         terminalreporter.section("conformance")
-        selection = self.config.stash[SELECTION]
-        profile = self.options.profile
-        for line in record.summary_lines(self.results, selection, self.verdict, profile):
+        for line in record.summary_lines(self.results, self.selection):
             terminalreporter.line(line)
+        for line in self.conclusion.notes:
+            terminalreporter.line(line)
+        terminalreporter.line(
+            f"verdict: {self.conclusion.verdict.value} (profile {self.prepared.options.profile})"
+        )
+        if self.written:
+            terminalreporter.line(
+                f"reports: {self.written[1]} and {self.written[0].name} beside it"
+            )
 
 
-def _is_local(address: Address) -> bool:
-    return address.host in {"localhost", "::1"} or address.host.startswith("127.")
+def _interference(config: pytest.Config) -> list[str]:
+    """Say which options of the host project apply to the suite as well."""
+    told = []
+    for name, flag in (("keyword", "-k"), ("markexpr", "-m"), ("deselect", "--deselect")):
+        value = config.getoption(name, None)
+        if value:
+            told.append(f"{flag} {value} of the host project applies to the suite as well")
+    if config.getoption("reruns", None):
+        told.append("--reruns of the host project repeats failing checks")
+    return told
+
+
+def _pace(rate: float) -> Callable[[], None] | None:
+    """Return a function that waits until the next request may go, at *rate* per second."""
+    if not rate:
+        return None
+    due = [0.0]
+
+    def wait() -> None:
+        now = time.monotonic()
+        time.sleep(max(0.0, due[0] - now))
+        due[0] = max(now, due[0]) + 1 / rate
+
+    return wait

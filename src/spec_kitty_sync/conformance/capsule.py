@@ -1,0 +1,183 @@
+"""A failure in a file: what was asked and answered, to be sent again anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from spec_kitty_sync.conformance import exchange
+from spec_kitty_sync.conformance.builder import Namespace
+from spec_kitty_sync.conformance.catalogue import Requirement
+from spec_kitty_sync.conformance.client import Address, Client
+from spec_kitty_sync.conformance.exchange import TOKEN_NAME, Exchange, Request
+from spec_kitty_sync.conformance.failure_text import capsule_stem, render
+from spec_kitty_sync.conformance.outcome import CheckResult
+from spec_kitty_sync.conformance.report import versions
+
+FORMAT = "spec-kitty-conformance-capsule/1"
+_ULID = re.compile(rb"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+class CapsuleError(Exception):
+    """The file is no capsule; the text says why."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One step, then and now."""
+
+    then: Exchange
+    now: Exchange
+
+    @property
+    def same(self) -> bool:
+        """Whether status code and result statuses are what they were."""
+        return _gist(self.then) == _gist(self.now)
+
+    @property
+    def line(self) -> str:
+        """The step in one line."""
+        then, now = _gist(self.then), _gist(self.now)
+        tail = f"{then} (as before)" if then == now else f"then {then}, now {now}"
+        return (
+            f"{self.now.request.method} {self.now.request.path}  ({self.now.request.size})  {tail}"
+        )
+
+
+def write_capsule(
+    folder: Path, requirement: Requirement, result: CheckResult, namespace: Namespace, url: str
+) -> Path:
+    """Write the capsule of *result* and, beside it, the body of the step that failed."""
+    stem = capsule_stem(result)
+    finding = result.finding
+    step = finding.step if finding and finding.step else len(result.exchanges)
+    content = {
+        "format": FORMAT,
+        "check": result.check_id,
+        "case": result.case,
+        "level": requirement.level,
+        "title": requirement.title,
+        "requirement": f"{requirement.clause}: {requirement.sentence}",
+        "finding": None if finding is None else dict(vars(finding)),
+        "text": render(requirement, result),
+        "step": step,
+        "url": url,
+        "seed": namespace.seed,
+        "started_ms": namespace.started_ms,
+        "versions": versions(),
+        "exchanges": [exchange.to_json(one) for one in result.exchanges],
+    }
+    path = folder / f"{stem}.json"
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    if result.exchanges and result.exchanges[step - 1].request.body:
+        request = result.exchanges[step - 1].request
+        ending = "gz" if request.header("Content-Encoding") == "gzip" else "body"
+        (folder / f"{stem}.{step}.{ending}").write_bytes(request.body)
+    return path
+
+
+def read_capsule(path: Path) -> dict[str, Any]:
+    """Return the content of a capsule.
+
+    Raises:
+        CapsuleError: it cannot be read, or is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise CapsuleError(f"{path} cannot be read as a capsule: {exc}") from exc
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CapsuleError(f"{path} is no replay capsule (its format is not {FORMAT})")
+    return content
+
+
+def replay(
+    content: dict[str, Any],
+    url: str,
+    *,
+    token: str | None,
+    namespace: Namespace | None,
+    tell: Callable[[Replayed], None],
+) -> bool:
+    """Send every request of a capsule to *url* and return whether the failing step repeats.
+
+    *namespace* gives the events new ids, the same one for the same old id; without it the ids
+    stay, and a receiver that has seen them answers duplicate.
+
+    Raises:
+        NoConnection: nothing listens there.
+    """
+    address = Address.parse(url)
+    client = Client(address)
+    repeated = False
+    for place, data in enumerate(content["exchanges"], 1):
+        then = exchange.from_json(data)
+        request = _fitted(then.request, content, address, token, namespace)
+        now = client.send(request, fresh=True)
+        secrets = (token,) if token else ()
+        step = Replayed(then, exchange.redact(now, secrets))
+        tell(step)
+        if place == content["step"]:
+            repeated = step.same
+    client.close()
+    return repeated
+
+
+def _fitted(
+    request: Request,
+    content: dict[str, Any],
+    address: Address,
+    token: str | None,
+    namespace: Namespace | None,
+) -> Request:
+    path = request.path
+    recorded = Address.parse(content["url"])
+    if path == recorded.batch_path:
+        path = address.batch_path
+    headers = tuple(
+        (name, value.replace(TOKEN_NAME, token or "")) for name, value in request.headers
+    )
+    body = request.body
+    if namespace is not None:
+        body = _with_new_ids(body, request.header("Content-Encoding"), content, namespace)
+    return replace(request, path=path, headers=headers, body=body)
+
+
+def _with_new_ids(
+    body: bytes, encoding: str | None, content: dict[str, Any], namespace: Namespace
+) -> bytes:
+    plain = body
+    if encoding == "gzip":
+        try:
+            plain = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error):
+            return body
+    # The time part of an id is the start of its run: other ULIDs are left alone.
+    prefix = Namespace(content["seed"], content["started_ms"]).ulid("any")[:10].encode()
+
+    def renamed(match: re.Match[bytes]) -> bytes:
+        old = match[0]
+        return namespace.ulid(old.decode()).encode() if old.startswith(prefix) else old
+
+    changed = _ULID.sub(renamed, plain)
+    if changed == plain:
+        return body
+    return gzip.compress(changed, 6, mtime=0) if encoding == "gzip" else changed
+
+
+def _gist(one: Exchange) -> str:
+    if one.response is None:
+        return one.broke
+    try:
+        rows = json.loads(one.response.text)["results"]
+        said = ", ".join(str(row["status"]) for row in rows[:8])
+        more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
+        return f"{one.response.status} [{said}{more}]"
+    except (ValueError, KeyError, TypeError):
+        return str(one.response.status)

@@ -1,0 +1,117 @@
+"""The end of a run: verdict, exit code, and the files it leaves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spec_kitty_sync.conformance.baseline import (
+    BaselineError,
+    Comparison,
+    compare,
+    load_baseline,
+)
+from spec_kitty_sync.conformance.capsule import write_capsule
+from spec_kitty_sync.conformance.catalogue import Catalogue
+from spec_kitty_sync.conformance.entry import Prepared
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict, verdict_of
+from spec_kitty_sync.conformance.report import RunFacts, document
+from spec_kitty_sync.conformance.report_html import html
+from spec_kitty_sync.conformance.report_text import badge, junit, markdown
+
+Results = Mapping[tuple[str, str], CheckResult]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a run comes to; `exit_code` may excuse known failures, the verdict never does."""
+
+    verdict: Verdict
+    exit_code: int
+    notes: tuple[str, ...]
+
+
+def conclude(
+    prepared: Prepared, results: Results, expected: Sequence[tuple[str, str]]
+) -> Conclusion:
+    """Return the verdict from what ran, not from what was planned."""
+    missing = sum(key not in results for key in expected)
+    partial = bool(prepared.options.only)
+    verdict = verdict_of(results.values(), missing + partial)
+    notes = []
+    if missing:
+        notes.append(
+            f"{missing} selected cases left no result: the host's pytest options or hooks"
+            " kept them from running"
+        )
+    if partial:
+        notes.append("only chosen checks ran, which says nothing about the receiver as a whole")
+    if prepared.options.baseline is None:
+        return Conclusion(verdict, verdict.exit_code, tuple(notes))
+    return _with_baseline(prepared.options.baseline, verdict, results, notes)
+
+
+def _with_baseline(path: Path, verdict: Verdict, results: Results, notes: list[str]) -> Conclusion:
+    try:
+        compared: Comparison = compare(load_baseline(path), results, datetime.now(UTC).date())
+    except BaselineError as exc:
+        return Conclusion(verdict, Verdict.INCOMPLETE.exit_code, (*notes, str(exc)))
+    exit_code = verdict.exit_code
+    if not compared.holds:
+        exit_code = Verdict.NOT_CONFORMANT.exit_code
+    elif verdict is Verdict.NOT_CONFORMANT:
+        exit_code = 0
+    return Conclusion(verdict, exit_code, (*notes, *compared.lines))
+
+
+def write_reports(
+    prepared: Prepared,
+    catalogue: Catalogue,
+    results: Results,
+    expected: Sequence[tuple[str, str]],
+    conclusion: Conclusion,
+) -> list[Path]:
+    """Write JSON, HTML, JUnit, Markdown, badge and a capsule per failure; return the paths."""
+    folder = prepared.options.report
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    found, namespace = prepared.found, prepared.namespace
+    facts = RunFacts(
+        url=prepared.address.origin,
+        profile=prepared.options.profile,
+        seed=namespace.seed,
+        started_ms=namespace.started_ms,
+        duration_ms=time.time_ns() // 1_000_000 - namespace.started_ms,
+        verdict=conclusion.verdict,
+        exit_code=conclusion.exit_code,
+        namespace=namespace.label,
+        project_uuid=namespace.project_uuid(),
+        receiver={
+            **dict(found.identity),
+            "capabilities": sorted(prepared.surroundings().capabilities),
+            "limits": dict(found.limits),
+        },
+        notes=conclusion.notes,
+    )
+    report = document(facts, catalogue, results, expected)
+    texts = {
+        "report.json": json.dumps(report, ensure_ascii=False, indent=1) + "\n",
+        "report.html": html(report),
+        "junit.xml": junit(report),
+        "summary.md": markdown(report),
+        "badge.svg": badge(report),
+    }
+    paths = []
+    for name, text in texts.items():
+        path = folder / name
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        paths.append(path)
+    for result in results.values():
+        if result.outcome in {Outcome.FAILED, Outcome.WARNING} and result.exchanges:
+            requirement = catalogue[result.check_id]
+            write_capsule(folder, requirement, result, namespace, prepared.address.url)
+    return paths

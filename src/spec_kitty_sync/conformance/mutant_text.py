@@ -1,0 +1,60 @@
+"""The score of the suite in words: what the terminal and the docs show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from spec_kitty_sync.conformance.mutants import Score
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+
+_BAD = frozenset({Outcome.FAILED, Outcome.WARNING, Outcome.ERROR, Outcome.NOT_RUN})
+
+
+def healthy_line(results: Iterable[CheckResult]) -> tuple[str, bool]:
+    """Return what the healthy receiver comes to, and whether nothing is held against it."""
+    listed = list(results)
+    bad = sorted({result.name for result in listed if result.outcome in _BAD})
+    passed = sum(result.outcome is Outcome.PASSED for result in listed)
+    if bad:
+        return f"healthy receiver: held against it: {', '.join(bad)}", False
+    return f"healthy receiver: {passed} cases passed, nothing held against it", True
+
+
+def score_lines(score: Score) -> list[str]:
+    """Return the score and, one by one, what survived."""
+    excused = [one for one in score.survivors if one.excuse]
+    lost = [one for one in score.survivors if not one.excuse]
+    visible = len(score.meetings) - len(excused)
+    lines = [
+        f"score: {visible - len(lost)} of {visible} mutants killed ({score.percent:.1f} %),"
+        f" {len(excused)} cannot be seen on the wire"
+    ]
+    lines += [f"  survives: {one.name}: {one.description}" for one in lost]
+    return lines + [f"  unseen: {one.name}: {one.excuse}" for one in excused]
+
+
+def matrix(score: Score) -> str:
+    """Return the matrix mutant × check as Markdown: one row per mutant, its killers beside it."""
+    counts = Counter(check_id for one in score.meetings for check_id in one.killed_by)
+    lines = [
+        "# Mutants of the reference receiver",
+        "",
+        "Made by `spec-kitty conformance mutants --full --markdown docs/conformance-mutants.md`.",
+        "Each row is the reference receiver with one fault; **bold** is the check named for it.",
+        "",
+        *score_lines(score)[:1],
+        "",
+        "| mutant | what is broken | found by |",
+        "|---|---|---|",
+    ]
+    for one in score.meetings:
+        killers = [
+            f"**{check_id}**" if check_id in one.mutant.killers else check_id
+            for check_id in one.killed_by
+        ]
+        found = " ".join(killers) or f"*{one.mutant.excuse or 'survives'}*"
+        lines.append(f"| `{one.mutant.name}` | {one.mutant.description} | {found} |")
+    lines += ["", "| check | mutants found |", "|---|---|"]
+    lines += [f"| {check_id} | {count} |" for check_id, count in sorted(counts.items())]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,156 @@
+"""The suite tested by receivers that are broken on purpose: which check catches which fault."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from spec_kitty_sync._files import shared_path
+from spec_kitty_sync.conformance.builder import Namespace
+from spec_kitty_sync.conformance.catalogue import Catalogue, load_catalogue
+from spec_kitty_sync.conformance.client import Address
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+from spec_kitty_sync.conformance.preflight import preflight
+from spec_kitty_sync.conformance.probe import Surroundings
+from spec_kitty_sync.conformance.reference import TOKENS, reference_receiver
+from spec_kitty_sync.conformance.runner import Runner
+from spec_kitty_sync.conformance.suite import receiver_suite
+from spec_kitty_sync.receiver.faults import FAULTS
+
+_FOUND = frozenset({Outcome.FAILED, Outcome.WARNING})
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault of the reference receiver and the checks that are to find it.
+
+    `excuse` says why nothing on the wire can show the fault; such a mutant has no killers.
+    """
+
+    name: str
+    description: str
+    killers: tuple[str, ...]
+    excuse: str = ""
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What came of one mutant and the checks it met."""
+
+    mutant: Mutant
+    results: tuple[CheckResult, ...]
+
+    @property
+    def killed_by(self) -> tuple[str, ...]:
+        """The ids of the checks that found something, in the order of the catalogue."""
+        return tuple(dict.fromkeys(one.check_id for one in self.results if one.outcome in _FOUND))
+
+    @property
+    def is_killed(self) -> bool:
+        return bool(self.killed_by)
+
+
+@dataclass(frozen=True)
+class Score:
+    """All meetings; survivors without an excuse count against the suite."""
+
+    meetings: tuple[Meeting, ...] = field(default_factory=tuple)
+
+    @property
+    def survivors(self) -> tuple[Mutant, ...]:
+        return tuple(one.mutant for one in self.meetings if not one.is_killed)
+
+    @property
+    def percent(self) -> float:
+        """Killed mutants per hundred of those that can be seen on the wire."""
+        visible = [one for one in self.meetings if not one.mutant.excuse]
+        killed = sum(one.is_killed for one in visible)
+        return 100.0 * killed / len(visible) if visible else 0.0
+
+
+def load_mutants() -> tuple[Mutant, ...]:
+    """Return every fault with its named killers.
+
+    Raises:
+        KeyError: the file names a fault that the receiver does not have, or the other way round.
+    """
+    path = shared_path("conformance", "receiver", "mutants.toml")
+    told = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
+    unknown = set(told) ^ set(FAULTS)
+    if unknown:
+        raise KeyError(f"faults and {path.name} disagree about {', '.join(sorted(unknown))}")
+    return tuple(
+        Mutant(name, fault.description, tuple(told[name]["killers"]), told[name].get("excuse", ""))
+        for name, fault in FAULTS.items()
+    )
+
+
+def meet(mutant: Mutant, check_ids: Sequence[str], *, deadline_s: float = 5.0) -> Meeting:
+    """Run the checks *check_ids*, every case of them, against the reference with that fault."""
+    with reference_receiver(mutant.name) as url:
+        runner = runner_for(url, seed=mutant.name, deadline_s=deadline_s)
+        try:
+            return Meeting(mutant, tuple(_run(runner, check_ids)))
+        finally:
+            runner.close()
+
+
+def healthy_results(check_ids: Sequence[str]) -> tuple[CheckResult, ...]:
+    """Return what the same checks say about the reference receiver without any fault."""
+    with reference_receiver() as url:
+        runner = runner_for(url, seed="healthy", deadline_s=5.0)
+        try:
+            return tuple(_run(runner, check_ids))
+        finally:
+            runner.close()
+
+
+def runner_for(url: str, *, seed: str, deadline_s: float) -> Runner:
+    """Return a runner for the receiver at *url*, with the capabilities that it declares."""
+    import time
+
+    around = Surroundings(
+        address=Address.parse(url),
+        namespace=Namespace(seed, time.time_ns() // 1_000_000),
+        token=TOKENS.own,
+        deadline_s=deadline_s,
+        spare_tokens=TOKENS.spare,
+    )
+    found = preflight(around)
+    around = Surroundings(
+        address=around.address,
+        namespace=around.namespace,
+        token=around.token,
+        deadline_s=deadline_s,
+        spare_tokens=around.spare_tokens,
+        capabilities=frozenset({*found.capabilities, "auth"}),
+        limits=dict(found.limits),
+    )
+    return Runner(receiver_suite(), load_catalogue(), around)
+
+
+def checks_of(catalogue: Catalogue, profile: str = "hardened") -> tuple[str, ...]:
+    """Return the ids of *profile* in the order of the catalogue."""
+    return tuple(row.id for row in catalogue.selected(profile))
+
+
+def run_all(
+    mutants: Iterable[Mutant],
+    chosen: Callable[[Mutant], Sequence[str]],
+    *,
+    tell: Callable[[Meeting], None] = lambda meeting: None,
+) -> Score:
+    """Let each mutant meet the checks that *chosen* names for it."""
+    meetings = []
+    for mutant in mutants:
+        meeting = meet(mutant, chosen(mutant))
+        tell(meeting)
+        meetings.append(meeting)
+    return Score(tuple(meetings))
+
+
+def _run(runner: Runner, check_ids: Sequence[str]) -> Iterable[CheckResult]:
+    for check_id in check_ids:
+        for case in runner.suite.checks[check_id].cases:
+            yield runner.run(check_id, case.name)
