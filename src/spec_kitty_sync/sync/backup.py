@@ -1,0 +1,249 @@
+"""Backup and restore of a home's database (CONTRACT 6, Retention).
+
+A backup is one self-contained file. A restore happens in one atomic step inside the live
+database: whoever has it open sees the old state or the new one, and so does a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
+from spec_kitty_sync._files import Home, touch_private
+from spec_kitty_sync._sqlite import Store, check_ours, open_store, translate
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
+from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
+from spec_kitty_sync.delivery.targets import TargetRegistry
+from spec_kitty_sync.errors import (
+    SourceError,
+    StoreCorruptError,
+    StoreError,
+    StoreVersionError,
+    UsageError,
+)
+from spec_kitty_sync.event_journal.journal import SqliteJournal
+from spec_kitty_sync.events.admission import Admitted, admit
+from spec_kitty_sync.events.registry import default_registry
+from spec_kitty_sync.sync.store import open_home, steps
+
+# Where the present file cannot be read, nobody knows how many numbers it gave out.
+_UNKNOWN_GAP = 1_000_000
+
+_TOP = "SELECT seq FROM sqlite_sequence WHERE name = 'event_journal'"
+_SET_TOP = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'event_journal' AND seq < ?"
+_ADD_TOP = """
+INSERT INTO sqlite_sequence (name, seq) SELECT 'event_journal', ?
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'event_journal')
+"""
+_CLOCK = "SELECT value FROM identity_clock WHERE id = 1"
+_SET_CLOCK = "UPDATE identity_clock SET value = max(value, ?) WHERE id = 1"
+_BODIES = "SELECT event_id, body, body_sha256 FROM event_journal WHERE body IS NOT NULL"
+_COUNT = "SELECT count(*) FROM event_journal"
+_KNOWN = "SELECT 1 FROM event_journal WHERE event_id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """One finished backup; sizes in bytes."""
+
+    path: Path
+    events: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What a restore did. `carried_over` events were newer than the backup and are kept.
+
+    `set_aside` is a copy of the database as it was before, None if there was none.
+    """
+
+    source: Path
+    events: int
+    carried_over: int
+    set_aside: Path | None
+
+
+def back_up(home: Home, target: Path) -> BackupReport:
+    """Copy the home's database to *target*, consistent and verified, while others may write.
+
+    Raises:
+        UsageError: *target* exists, or the home has no journal.
+        StoreError: the database cannot be read, or the disk is full.
+    """
+    if target.exists():
+        raise UsageError(f"{target} exists", remedy="Choose another file name.")
+    if not home.journal_db.exists():
+        raise UsageError(
+            f"{home.root} has no journal yet", remedy="Check --home or SPEC_KITTY_HOME."
+        )
+    with open_home(home) as store:
+        touch_private(target)
+        try:
+            _copy(store.conn, target)
+            events = _verify(target)
+        except sqlite3.Error as exc:
+            target.unlink(missing_ok=True)
+            raise translate(exc, target) from exc
+    return BackupReport(target, events, target.stat().st_size)
+
+
+def _copy(source: sqlite3.Connection, target: Path) -> None:
+    """Write *source* to *target* as a single file that needs no write-ahead log."""
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+
+
+def _verify(path: Path) -> int:
+    """Return how many events the database at *path* has, after looking at every byte of it.
+
+    Raises:
+        StoreCorruptError: a page or a row is damaged.
+        StoreVersionError: not ours, or newer than we are.
+    """
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as conn:
+        if check_ours(conn, path, len(steps())) == 0:
+            raise StoreVersionError(f"{path} holds no journal")
+        found = conn.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreCorruptError(f"{path} is damaged: {found}")
+        for event_id, body, sha256 in conn.execute(_BODIES):
+            if hashlib.sha256(body).digest() != sha256:
+                raise StoreCorruptError(f"{path}: the bytes of event {event_id} are damaged")
+        return int(conn.execute(_COUNT).fetchone()[0])
+
+
+def restore(
+    home: Home, source: Path, *, clock: Clock | None = None, lock_wait_s: float = WAIT_S
+) -> RestoreReport:
+    """Put the backup *source* in place of the home's database.
+
+    No sequence number and no clock value is given out a second time; events that are newer
+    than the backup are kept, if the present file can be read; every target starts a new epoch,
+    because nobody knows any more what it was told since.
+
+    Raises:
+        SourceError: *source* is missing. StoreCorruptError, StoreVersionError: it is no backup.
+        DrainLockedError: a delivery is running. Nothing was changed in any of these cases.
+    """
+    clock = clock or SystemClock()
+    if not source.is_file():
+        raise SourceError(f"{source} is not a file", remedy="Name a file made by `sync backup`.")
+    if source.with_name(source.name + "-wal").exists():
+        raise SourceError(
+            f"{source} has a write-ahead log beside it, so it is a live database",
+            remedy="Name a file made by `spec-kitty sync backup`.",
+        )
+    try:
+        events = _verify(source)
+    except sqlite3.Error as exc:
+        raise translate(exc, source) from exc
+    with _present(home) as present, ExitStack() as locks:
+        if present is not None:
+            for target in TargetRegistry(present, clock=clock).all():
+                held = drain_lock(home.locks_dir, target.target_id, clock=clock, wait_s=lock_wait_s)
+                locks.enter_context(held)
+        aside = _set_aside(home, present, clock)
+        carried = _replace(home, present, source, clock)
+    return RestoreReport(source, events, carried, aside)
+
+
+@contextmanager
+def _present(home: Home) -> Iterator[Store | None]:
+    """Yield the live database, or None where it is missing or beyond reading."""
+    if not home.journal_db.exists():
+        yield None
+        return
+    try:
+        store = open_home(home)
+        store.conn.execute(_COUNT).fetchone()
+    except (StoreError, sqlite3.Error) as exc:
+        if isinstance(exc, StoreVersionError):
+            raise
+        yield None
+        return
+    with store:
+        yield store
+
+
+def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
+    stamp = utc_iso(clock.now_ms()).replace(":", "").replace(".", "")
+    aside = home.root / f"journal.db.before-restore-{stamp}"
+    if present is not None:
+        touch_private(aside)
+        try:
+            _copy(present.conn, aside)
+        except sqlite3.Error as exc:
+            raise translate(exc, aside) from exc
+        return aside
+    if not home.journal_db.exists():
+        return None
+    for suffix in ("", "-wal", "-shm"):
+        part = home.journal_db.with_name(home.journal_db.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> int:
+    """Prepare the new state beside the live database, then swap it in at once."""
+    draft_path = home.root / "journal.db.restoring"
+    for leftover in home.root.glob("journal.db.restoring*"):
+        leftover.unlink()
+    home.ensure()
+    touch_private(draft_path)
+    try:
+        with closing(sqlite3.connect(f"{source.as_uri()}?mode=ro&immutable=1", uri=True)) as old:
+            _copy(old, draft_path)
+        with ExitStack() as stack:
+            live = stack.enter_context(present.writing()) if present is not None else None
+            carried = _prepare(draft_path, live, clock)
+            with closing(sqlite3.connect(draft_path)) as ready:
+                if live is not None:
+                    ready.backup(live)
+                    return carried
+                with open_store(home.journal_db, ()) as fresh, fresh.writing() as conn:
+                    ready.backup(conn)
+    except sqlite3.Error as exc:
+        raise translate(exc, home.journal_db) from exc
+    finally:
+        for leftover in home.root.glob("journal.db.restoring*"):
+            leftover.unlink()
+    return carried
+
+
+def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) -> int:
+    """Bring the copy of the backup to the state to restore; return the events carried over."""
+    with open_store(draft_path, steps()) as draft:
+        top, value = _given_out(draft.conn, live)
+        with draft.transaction() as conn:
+            conn.execute(_SET_TOP, (top, top))
+            conn.execute(_ADD_TOP, (top,))
+            conn.execute(_SET_CLOCK, (value,))
+            TargetRegistry(draft, clock=clock).start_epochs(reason="restore")
+            journal = SqliteJournal(draft, clock=clock, delivery=SqliteDeliveryFacts(draft))
+            return len(journal.append_many(_newer(live, conn))) if live is not None else 0
+
+
+def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tuple[int, int]:
+    """Return the highest sequence number and clock value that anybody may have seen."""
+    tops = [row[0] for row in draft.execute(_TOP)] or [0]
+    value = draft.execute(_CLOCK).fetchone()[0]
+    if live is None:
+        return tops[0] + _UNKNOWN_GAP, value + _UNKNOWN_GAP
+    tops += [row[0] for row in live.execute(_TOP)]
+    return max(tops), max(value, live.execute(_CLOCK).fetchone()[0])
+
+
+def _newer(live: sqlite3.Connection, draft: sqlite3.Connection) -> Iterator[Admitted]:
+    """Yield what the live database keeps and the backup does not know, in journal order."""
+    for event_id, body, sha256 in live.execute(_BODIES + " ORDER BY seq"):
+        known = draft.execute(_KNOWN, (event_id,)).fetchone()
+        if known is None and hashlib.sha256(body).digest() == sha256:
+            yield admit(body, registry=default_registry())
