@@ -54,9 +54,10 @@ class Walk:
             raise self._unexpected(token)
 
     def pointer(self) -> str:
-        """Return the JSON Pointer of the place reached, at most 200 characters of it."""
+        """Return the JSON Pointer of the place reached: printable, at most 200 characters."""
         steps = (str(step).replace("~", "~0").replace("/", "~1") for step in self.path)
-        return "".join("/" + step for step in steps)[:200]
+        whole = "".join("/" + step for step in steps)
+        return whole[:200].encode("utf-8", "backslashreplace").decode()
 
     def open(self, token: str) -> None:
         """Note that an object or array begins."""

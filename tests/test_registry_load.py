@@ -1,0 +1,143 @@
+"""Event types that others add are judged like ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spec_kitty_sync.errors import ContractError
+from spec_kitty_sync.events import Validator, default_registry
+from spec_kitty_sync.events.schema_export import export_schemas
+from spec_kitty_sync.registry_load import RegistryLoadError, load_registry, load_schema_dir
+
+DEPLOYED = {
+    "x-spec-kitty": {"pack": "ops", "aggregate_types": ["Deployment"], "tier": 2},
+    "type": "object",
+    "required": ["environment", "revision"],
+    "properties": {
+        "environment": {"enum": ["staging", "production"]},
+        "revision": {"type": "string", "minLength": 7},
+    },
+}
+
+
+def event(payload: object, **more: object) -> dict[str, object]:
+    """Return a canonical Deployed event."""
+    return {
+        "event_id": "01JQ0000000000000000000001",
+        "event_type": "Deployed",
+        "aggregate_id": "demo",
+        "aggregate_type": "Deployment",
+        "payload": payload,
+        "timestamp": "2026-03-01T09:30:00Z",
+        "node_id": "a1b2c3d4e5f6",
+        "lamport_clock": 1,
+        "project_uuid": "7d9c1f6e-3b52-4c88-9f0a-2f1b6f6f0c11",
+        "correlation_id": "01JQ00000000000000000000C1",
+        **more,
+    }
+
+
+@pytest.fixture
+def schema_dir(tmp_path: Path) -> Path:
+    """A folder with the schema of one event type."""
+    (tmp_path / "Deployed.schema.json").write_text(json.dumps(DEPLOYED), encoding="utf-8")
+    return tmp_path
+
+
+def test_schema_folder_adds_a_type_that_is_validated(schema_dir: Path) -> None:
+    """A type from a schema folder is known, and its payload is held to the schema."""
+    registry = load_registry(schema_dirs=[schema_dir], plugins=False)
+    validator = Validator(registry)
+    good = {"environment": "staging", "revision": "7a073bf4"}
+    assert validator.validate_parsed(event(good)).valid
+    bad = validator.validate_parsed(event({"environment": "moon", "revision": 7}))
+    found = {(f.code, f.path) for f in bad.findings}
+    assert found == {
+        ("schema_violation", "/payload/environment"),
+        ("wrong_type", "/payload/revision"),
+    }
+    missing = validator.validate_parsed(event({"environment": "staging"}))
+    assert [(f.code, f.path) for f in missing.findings] == [("missing", "/payload/revision")]
+    both = validator.validate_parsed(event({}))
+    assert {f.path for f in both.findings} == {"/payload/environment", "/payload/revision"}
+    assert registry.get("Deployed").tier == 2
+    assert "payloads/Deployed.schema.json" in export_schemas(registry)
+
+
+def test_core_pack_alone_does_not_know_the_added_type(schema_dir: Path) -> None:
+    """Restricting the packs leaves added types out."""
+    registry = load_registry(schema_dirs=[schema_dir], plugins=False)
+    verdict = Validator(registry, packs=frozenset({"core"})).validate_parsed(event({}))
+    codes = {f.code for f in verdict.findings}
+    assert codes == {"unknown_event_type", "unknown_aggregate_type"}
+
+
+def test_schema_folder_cannot_redefine_a_type(tmp_path: Path) -> None:
+    """A registered type cannot be redefined."""
+    (tmp_path / "WPCreated.schema.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ContractError, match="WPCreated"):
+        load_registry(schema_dirs=[tmp_path], plugins=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "Deployed"),
+        ("[]", "not a JSON object"),
+        ('{"type": "no-such-type"}', "no-such-type"),
+        ('{"x-spec-kitty": {"tier": 9}}', "tier"),
+        ('{"x-spec-kitty": {"family": "mine"}}', "family"),
+        ('{"x-spec-kitty": {"aggregate_types": []}}', "aggregate_types"),
+        ('{"x-spec-kitty": {"colour": 1}}', "colour"),
+    ],
+)
+def test_broken_schema_file_is_refused_by_name(tmp_path: Path, content: str, words: str) -> None:
+    """A file that is no usable schema is refused with its name and the fault."""
+    (tmp_path / "Deployed.schema.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RegistryLoadError, match=words):
+        load_schema_dir(tmp_path)
+
+
+def test_empty_schema_folder_is_refused(tmp_path: Path) -> None:
+    """A folder without schemas is a mistake, not an empty extension."""
+    with pytest.raises(RegistryLoadError, match="no "):
+        load_schema_dir(tmp_path)
+
+
+def test_entry_point_adds_types(tmp_path: Path) -> None:
+    """An installed package adds types through the entry point group."""
+    package = tmp_path / "acme_events.py"
+    package.write_text(
+        "from spec_kitty_sync.events import EventType\n"
+        "def types():\n"
+        "    return [EventType('AcmeShipped', pack='acme')]\n",
+        encoding="utf-8",
+    )
+    info = tmp_path / "acme_events-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: acme-events\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[spec_kitty_sync.event_types]\nacme = acme_events:types\n", encoding="utf-8"
+    )
+    program = (
+        "from spec_kitty_sync.registry_load import load_registry as load\n"
+        "print('AcmeShipped' in load(), 'AcmeShipped' in load(plugins=False))"
+    )
+    source = Path(__file__).resolve().parents[1] / "src"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(source)])}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_loading_without_extensions_gives_the_default_registry() -> None:
+    """Without extensions nothing is added."""
+    assert list(load_registry(plugins=False)) == list(default_registry())
