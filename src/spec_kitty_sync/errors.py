@@ -14,7 +14,8 @@ SpecKittyError
 │   ├── StoreUncertainError  the commit may or may not have reached the disk
 │   └── UnsafePathError      symlink, foreign owner, open permissions
 ├── TargetError
-│   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError
+│   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError,
+│   └── DeliveryBlockedError     a gate is closed; nothing was sent
 │   └── TargetUrlError       an address that is not safe to send to
 ├── DeliveryError            the drain stopped; no event is blamed
 │   ├── AuthRejectedError, ThrottledError, ReceiverProtocolError, DrainLockedError
@@ -154,6 +155,12 @@ class TargetNotFoundError(TargetError):
 class TargetUrlError(TargetError):
     code = "target_url"
     default_remedy = "Run `spec-kitty sync server https://HOST` with a plain address."
+
+
+class DeliveryBlockedError(TargetError):
+    """Delivery was not tried: `facts["reason"]` is a word of CONTRACT 6, Capture first."""
+
+    code = "delivery_blocked"
 
 
 class DeliveryError(SpecKittyError):

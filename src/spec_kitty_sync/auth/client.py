@@ -25,7 +25,6 @@ from spec_kitty_sync.errors import DeliveryError, StoreError, TargetError
 
 _LOG = logging.getLogger(__name__)
 _REFRESH_AHEAD = timedelta(seconds=60)
-_DEADLINE_S = 15.0
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -60,12 +59,12 @@ class AuthClient:
         server_url: str | None,
         *,
         clock: Clock,
-        open_client: Callable[[], HttpClient] | None = None,
+        open_client: Callable[[], HttpClient],
     ) -> None:
         self._path = credentials_path
         self._server_url = server_url
         self._clock = clock
-        self._open_client = open_client or (lambda: HttpClient(deadline_s=_DEADLINE_S))
+        self._open_client = open_client
         self._renewing = threading.Lock()
         self._handed_out: str | None = None
 

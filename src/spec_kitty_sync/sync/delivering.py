@@ -1,27 +1,36 @@
-"""One drain of a home: the resolved target, the receiver for its mode, the dispatcher."""
+"""One drain of a home: the gates, the receiver for its mode, the dispatcher, what it came to."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from spec_kitty_sync._http import HttpClient
+from spec_kitty_sync.auth.client import origin
 from spec_kitty_sync.delivery.dispatcher import Dispatcher, DrainOptions, StopSignal
 from spec_kitty_sync.delivery.receivers import (
     CredentialSource,
     DeliveryReceiver,
     ExternalReceiver,
-    NoCredentials,
+    Membership,
     ReceiverOptions,
     RetrySemantics,
     StaticToken,
+    TeamspaceReceiver,
 )
 from spec_kitty_sync.delivery.report import DrainReport
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.errors import CredentialError
-from spec_kitty_sync.sync.config import Settings, SyncConfig
+from spec_kitty_sync.errors import CredentialError, DeliveryBlockedError
+from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns, reason_of_stop
+from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.gates import Situation, look, remedy_of, sync_enabled
+from spec_kitty_sync.sync.health import Health, ask_health
+from spec_kitty_sync.sync.modes import SyncMode
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace
 
 _TOKEN = "SPEC_KITTY_TOKEN"
+_LOG = logging.getLogger(__name__)
 
 
 def drain_home(
@@ -34,48 +43,126 @@ def drain_home(
 ) -> DrainReport:
     """Deliver what the resolved target of this home has not been told yet.
 
+    What it came to is written beside the events that still wait.
+
     Raises:
-        NoTargetError, AmbiguousTargetError, CredentialError: refused before any network call.
+        NoTargetError, AmbiguousTargetError, CredentialError, DeliveryBlockedError: refused before
+            any network call.
         DrainLockedError: another process delivers to this target.
     """
     options = DrainOptions(limit=limit, include_team=include_team, progress=watch)
     if stop is not None:
-        options = DrainOptions(limit=limit, include_team=include_team, progress=watch, stop=stop)
+        options = replace(options, stop=stop)
     with open_workspace(settings) as workspace:
-        target = workspace.active_target()
-        client = HttpClient(allow_http=workspace.config.allow_http)
-        try:
-            dispatcher = Dispatcher(
-                workspace.store, workspace.journal, ledger=workspace.ledger, clock=workspace.clock
-            )
-            return dispatcher.drain(
-                target,
-                receiver_for(workspace, target, client),
-                locks_dir=settings.home.locks_dir,
-                options=options,
-            )
-        finally:
-            client.close()
+        runs = BlockedRuns(workspace.store, clock=workspace.clock)
+        situation = look(settings, clock=workspace.clock, registry=workspace.targets)
+        if situation.blocked is not None:
+            runs.record_attempt(situation.blocked)
+            refuse_blocked(situation)
+        report = _drain(workspace, situation, options)
+        _write_down(runs, situation, report)
+        return report
 
 
-def receiver_for(workspace: Workspace, target: Target, client: HttpClient) -> DeliveryReceiver:
-    """Return how *target* is talked to."""
-    retry = RetrySemantics(max_rejections=workspace.config.max_retries)
-    return ExternalReceiver(
-        target.url,
-        client,
-        credentials=static_token(workspace.settings, workspace.config),
-        options=ReceiverOptions(retry=retry, clock=workspace.clock),
-    )
-
-
-def static_token(settings: Settings, config: SyncConfig) -> CredentialSource:
-    """Return the token that the operator keeps in the environment, or none at all.
+def refuse_blocked(situation: Situation) -> None:
+    """Raise what stands in the way.
 
     Raises:
-        CredentialError: `[sync] token_env` names a variable that is not set.
+        NoTargetError, AmbiguousTargetError, CredentialError, DeliveryBlockedError
     """
-    if config.token_env is not None:
+    reason = situation.blocked
+    if reason is BlockedReason.NO_TARGET or reason is BlockedReason.TARGET_CONFLICT:
+        situation.target.require()
+    if reason is BlockedReason.NO_AUTH:
+        raise CredentialError(f"nobody is logged in at {situation.target.resolved_server_url}")
+    if reason is not None:
+        raise DeliveryBlockedError(
+            f"delivery is blocked: {reason.value}",
+            remedy=remedy_of(reason, situation.mode),
+            reason=reason.value,
+        )
+
+
+def _drain(workspace: Workspace, situation: Situation, options: DrainOptions) -> DrainReport:
+    target = workspace.active_target()
+    allow_http = workspace.config.allow_http
+    health = ask_health(target.url, allow_http=allow_http)
+    learn(workspace, target, health)
+    dispatcher = Dispatcher(
+        workspace.store, workspace.journal, ledger=workspace.ledger, clock=workspace.clock
+    )
+    with HttpClient(allow_http=allow_http) as client:
+        return dispatcher.drain(
+            target,
+            receiver_for(workspace, target, client, situation=situation, health=health),
+            locks_dir=workspace.settings.home.locks_dir,
+            options=options,
+        )
+
+
+def learn(workspace: Workspace, target: Target, health: Health) -> None:
+    """Remember what the server said of itself; say so where its data may be gone."""
+    if health.max_event_bytes is not None:
+        workspace.targets.limit_events(target.target_id, health.max_event_bytes)
+    change = workspace.targets.see_deployment(target.target_id, health.deployment)
+    if change is not None and change.reset_suspected:
+        _LOG.warning(
+            "%s answers as another deployment than before: if its data is gone, "
+            "`spec-kitty sync now --redeliver` sends everything again",
+            target.url,
+        )
+
+
+def _write_down(runs: BlockedRuns, situation: Situation, report: DrainReport) -> None:
+    if report.stop is None:
+        runs.record_attempt(None)
+        return
+    forbidden = report.stop.http_status == 403
+    private = forbidden and situation.mode.mode is SyncMode.TEAMSPACE
+    reason = reason_of_stop(report.stop.code, private_gate=private)
+    if reason is not None:
+        runs.record_attempt(reason)
+
+
+def receiver_for(
+    workspace: Workspace,
+    target: Target,
+    client: HttpClient,
+    *,
+    situation: Situation,
+    health: Health,
+) -> DeliveryReceiver:
+    """Return how *target* is talked to in this mode.
+
+    Raises:
+        CredentialError: see `token_source`.
+    """
+    retry = RetrySemantics(max_rejections=workspace.config.max_retries)
+    options = ReceiverOptions(limits=health.limits, retry=retry, clock=workspace.clock)
+    source = token_source(workspace.settings, situation)
+    if situation.mode.mode is SyncMode.TEAMSPACE:
+        membership = Membership(
+            team_slug=target.team_slug,
+            sync_enabled=sync_enabled(workspace.settings),
+            closed_login=target.closed_login,
+        )
+        return TeamspaceReceiver(
+            target.url, client, credentials=source, membership=membership, options=options
+        )
+    return ExternalReceiver(target.url, client, credentials=source, options=options)
+
+
+def token_source(settings: Settings, situation: Situation) -> CredentialSource:
+    """Return the token that the operator keeps in the environment, else the login's.
+
+    `[sync] token_env` belongs to `[sync] server_url` and goes to that origin only.
+
+    Raises:
+        CredentialError: `token_env` names a variable that is not set.
+    """
+    config, url = situation.config, situation.target.resolved_server_url
+    configured = situation.target.configured_server_url
+    if config.token_env and url and configured and origin(url) == origin(configured):
         token = settings.env(config.token_env)
         if token is None:
             raise CredentialError(
@@ -84,4 +171,4 @@ def static_token(settings: Settings, config: SyncConfig) -> CredentialSource:
             )
         return StaticToken(token)
     token = settings.env(_TOKEN)
-    return StaticToken(token) if token else NoCredentials()
+    return StaticToken(token) if token else situation.auth

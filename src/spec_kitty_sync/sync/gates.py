@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.auth.client import AuthClient
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
 from spec_kitty_sync.errors import CredentialError, SpecKittyError, UnsafePathError
@@ -15,7 +17,13 @@ from spec_kitty_sync.identity.config_file import CONFIG
 from spec_kitty_sync.identity.project import find_project_root
 from spec_kitty_sync.sync.blocked import BlockedReason
 from spec_kitty_sync.sync.config import Settings, SyncConfig
-from spec_kitty_sync.sync.modes import ResolvedMode, SyncMode, resolve_mode
+from spec_kitty_sync.sync.modes import (
+    MODE_VARIABLE,
+    ModeSource,
+    ResolvedMode,
+    SyncMode,
+    resolve_mode,
+)
 from spec_kitty_sync.sync.target_authority import (
     OverrideMode,
     ResolvedSyncTarget,
@@ -24,6 +32,7 @@ from spec_kitty_sync.sync.target_authority import (
 
 SYNC_FLAG = "SPEC_KITTY_ENABLE_SAAS_SYNC"
 _FRESH_S = 5.0
+_TOKEN_DEADLINE_S = 15.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -95,7 +104,7 @@ def look(settings: Settings, *, clock: Clock, registry: TargetRegistry | None = 
     config = SyncConfig.load(settings.home)
     target = resolve_target(settings, config)
     url = target.resolved_server_url
-    auth = AuthClient(settings.home.credentials, url, clock=clock)
+    auth = auth_client(settings, config, url, clock=clock)
     has_target = url is not None
     mode = resolve_mode(settings, config, has_target=has_target, team=target.team_slug)
     facts = GateFacts(
@@ -108,6 +117,17 @@ def look(settings: Settings, *, clock: Clock, registry: TargetRegistry | None = 
         private_gate_closed=_closed(registry, target, auth),
     )
     return Situation(config, target, mode, auth, facts)
+
+
+def auth_client(
+    settings: Settings, config: SyncConfig, url: str | None, *, clock: Clock
+) -> AuthClient:
+    """Return the login of this home as seen from the server at *url*."""
+
+    def open_client() -> HttpClient:
+        return HttpClient(allow_http=config.allow_http, deadline_s=_TOKEN_DEADLINE_S)
+
+    return AuthClient(settings.home.credentials, url, clock=clock, open_client=open_client)
 
 
 def known_target(registry: TargetRegistry, resolved: ResolvedSyncTarget) -> Target | None:
@@ -123,6 +143,39 @@ def _closed(
 ) -> bool:
     target = known_target(registry, resolved) if registry is not None else None
     return bool(target and target.closed_login and target.closed_login == auth.login_id())
+
+
+_REMEDIES: Mapping[BlockedReason, str] = MappingProxyType(
+    {
+        BlockedReason.SYNC_DISABLED: f"Run `unset {SYNC_FLAG}`.",
+        BlockedReason.NO_AUTH: "Run `spec-kitty auth login`.",
+        BlockedReason.NO_TEAM: "Run `spec-kitty auth login` as a member of a team.",
+        BlockedReason.PRIVATE_TEAMSPACE: "Run `spec-kitty auth login` as a member who may write.",
+        BlockedReason.NO_TARGET: "Run `spec-kitty sync server URL`.",
+        BlockedReason.TARGET_CONFLICT: (
+            "Run `spec-kitty sync server URL` with the right one, or set "
+            "SPEC_KITTY_TARGET_OVERRIDE=process."
+        ),
+        BlockedReason.NO_IDENTITY: "Correct one with `spec-kitty sync replace EVENT_ID --file F`.",
+        BlockedReason.OFFLINE: "Check the network, then run `spec-kitty sync now`.",
+        BlockedReason.PROTOCOL_MISMATCH: "Check the address with `spec-kitty sync server`.",
+    }
+)
+_MODE_REMEDIES: Mapping[ModeSource, str] = MappingProxyType(
+    {
+        ModeSource.ENVIRONMENT: f"Run `unset {MODE_VARIABLE}`.",
+        ModeSource.PROJECT: f"Remove sync.mode from {CONFIG}.",
+        ModeSource.MACHINE: "Run `spec-kitty sync mode auto`.",
+        ModeSource.DEFAULT: "Run `spec-kitty sync server URL`.",
+    }
+)
+
+
+def remedy_of(reason: BlockedReason, mode: ResolvedMode | None = None) -> str:
+    """Return the one command that opens the way."""
+    if reason is BlockedReason.LOCAL_RETENTION:
+        return _MODE_REMEDIES[mode.source if mode is not None else ModeSource.MACHINE]
+    return _REMEDIES[reason]
 
 
 class GateKeeper:
