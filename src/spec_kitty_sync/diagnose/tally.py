@@ -102,22 +102,24 @@ class _SourceTally:
         self._categories: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()
         self._verdicts: Counter[str] = Counter()
+        self._plain = 0  # valid without a finding: most of them
 
     @property
     def judged(self) -> int:
-        return self._verdicts.total()
+        return self._plain + self._verdicts.total()
 
     def add(self, result: DiagnoseResult) -> None:
         """Count one result."""
         event_type = result.event_type or NO_TYPE
         types = self._by_type
-        if event_type in types or len(types) < MOST_TYPES:
-            types[event_type] += 1
-        else:
-            types[OTHERS] += 1
+        if event_type not in types and len(types) >= MOST_TYPES:
+            event_type = OTHERS
+        types[event_type] += 1
+        if result.valid and not result.findings:
+            self._plain += 1
+            return
         self._verdicts[result.verdict] += 1
-        if result.findings:
-            self._codes.update({each.code for each in result.findings})
+        self._codes.update({each.code for each in result.findings})
         if result.error_category is not None:
             self._categories[result.error_category] += 1
 
@@ -125,7 +127,7 @@ class _SourceTally:
         count = self._verdicts
         return Summary(
             total=self.judged,
-            valid=count["valid"] + count["warnings"],
+            valid=self._plain + count["warnings"],
             warnings=count["warnings"],
             invalid=count["invalid"],
             unreadable=count["unreadable"],
