@@ -1,0 +1,163 @@
+"""What the target registry promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from spec_kitty_sync.delivery.history import rows_of
+from spec_kitty_sync.delivery.targets import Deployment
+from spec_kitty_sync.delivery.urls import (
+    batch_endpoint,
+    canonical_url,
+    external_endpoint,
+    is_loopback,
+    origin,
+)
+from spec_kitty_sync.errors import TargetNotFoundError, TargetUrlError
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "https://sync.example.org",
+        "https://sync.example.org/",
+        "HTTPS://Sync.Example.ORG:443",
+        "https://sync.example.org.:443/",
+    ],
+)
+def test_url_has_one_canonical_spelling(spelling):
+    """Scheme, host case, default port and trailing slash make no other target."""
+    assert canonical_url(spelling) == "https://sync.example.org"
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("https://bücher.example/", "https://xn--bcher-kva.example"),
+        ("http://localhost:80/", "http://localhost"),
+        ("http://localhost:8000/Path/", "http://localhost:8000/Path"),
+        ("https://h/a?team=B", "https://h/a?team=B"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+        ("http://127.0.0.1", "http://127.0.0.1"),
+    ],
+)
+def test_url_keeps_what_matters(url, canonical):
+    """IDNA, other ports, paths in their case, queries and IPv6 survive."""
+    assert canonical_url(url) == canonical
+    assert canonical_url(canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "sync.example.org",
+        "ftp://h",
+        "file:///etc/passwd",
+        "https://",
+        "https://user@h",
+        "https://user:secret@h",
+        "https://h#x",
+        "https://h/\r\nX-Evil: 1",
+        "https://h h",
+        "https://h:99999",
+        "https://h:x",
+        "http://169.254.169.254/latest",
+        "http://[fe80::1]/",
+        "http://[::1",
+        "https://" + "a" * 300 + ".example",
+        "https://a..b/",
+    ],
+)
+def test_url_that_is_not_safe_is_refused_without_repeating_it(url):
+    """Credentials, odd schemes, line breaks and link-local addresses are refused by name."""
+    with pytest.raises(TargetUrlError) as caught:
+        canonical_url(url)
+    assert "secret" not in caught.value.message
+    assert "spec-kitty sync server" in caught.value.remedy
+
+
+def test_endpoints_follow_from_the_url():
+    """A server gets the batch path; an external endpoint with a path is used as given."""
+    assert batch_endpoint("https://h/base/") == "https://h/base/api/v1/events/batch/"
+    assert external_endpoint("https://h/") == "https://h/api/v1/events/batch/"
+    assert external_endpoint("https://H/hook/") == "https://H/hook/"
+    assert origin("https://h:443/x?y") == "https://h"
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://localhost:1", True),
+        ("http://a.localhost", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]", True),
+        ("http://localhost.example.org", False),
+        ("http://128.0.0.1", False),
+    ],
+)
+def test_loopback_is_this_machine_only(url, local):
+    """Only names and addresses that cannot leave the machine count as loopback."""
+    assert is_loopback(url) is local
+
+
+def test_target_is_one_per_url_user_and_team(bench):
+    """The same identity is the same target, whatever the spelling; another team is another."""
+    first = bench.registry.ensure("https://h/", team_slug="a", user_email="u")
+    again = bench.registry.ensure("HTTPS://H:443", team_slug="a", user_email="u")
+    other = bench.registry.ensure("https://h/", team_slug="b", user_email="u")
+    assert again == first
+    assert other.target_id != first.target_id
+    assert bench.registry.all() == (first, other)
+    assert bench.registry.find("https://h/") is None
+
+
+def test_retired_target_keeps_its_history_and_comes_back(bench, stub):
+    """Retiring changes nothing but the flag, both ways audited."""
+    bench.append(2)
+    bench.drain(stub.url)
+    target = bench.target(stub.url)
+    assert not bench.registry.retire(target.target_id).active
+    assert bench.registry.restore(target.target_id).active
+    assert set(bench.states(stub.url).values()) == {"delivered"}
+    actions = [row[0] for row in bench.store.conn.execute("SELECT action FROM delivery_audit")]
+    assert actions == ["retire", "restore"]
+    with pytest.raises(TargetNotFoundError):
+        bench.registry.retire(99)
+
+
+def test_deployment_is_provenance_and_its_change_is_reported(bench):
+    """Another deployment is no other target; another instance is reported as a possible reset."""
+    target = bench.target("https://h")
+    see = bench.registry.see_deployment
+    assert see(target.target_id, Deployment()) is None
+    assert see(target.target_id, Deployment("i1", "d1", "prod", "abc")) is None
+    assert see(target.target_id, Deployment("i1", "d1", "prod", "abc")) is None
+    bench.clock.advance(60)
+    deployed = see(target.target_id, Deployment("i1", "d2", "prod", "def"))
+    assert not deployed.reset_suspected
+    reset = see(target.target_id, Deployment("i2", "d3", "prod", "def"))
+    assert reset.reset_suspected
+    assert reset.before.server_instance_id == "i1"
+    history = bench.registry.deployments(target.target_id)
+    assert [seen.deployment_id for _, seen in history] == ["d1", "d2", "d3"]
+    assert bench.registry.ensure("https://h").target_id == target.target_id
+
+
+def test_delivered_row_keeps_the_deployment_in_force(bench, stub):
+    """A row says to which endpoint, user, team and deployment its event went."""
+    identity = {"user_email": "ann@example.org", "team_slug": "red"}
+    target = bench.target(stub.url, **identity)
+    bench.registry.see_deployment(target.target_id, Deployment(deployment_id="d1"))
+    bench.append()
+    bench.drain(stub.url, target=target)
+    bench.registry.see_deployment(target.target_id, Deployment(deployment_id="d2"))
+    (row,) = rows_of(bench.store, 1)
+    assert (row.state, row.deployment_id, row.user_email, row.team_slug) == (
+        "delivered",
+        "d1",
+        "ann@example.org",
+        "red",
+    )
+    assert row.endpoint == stub.url + "/api/v1/events/batch/"
+    assert row.last_at == bench.clock.now_ms()
