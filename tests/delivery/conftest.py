@@ -73,6 +73,8 @@ class Bench:
         self.journal.append_many(events)
         return [event.event_id for event in events]
 
+    make = staticmethod(make_event)
+
     def target(self, url: str, **identity: Any) -> Target:
         return self.registry.ensure(url, **identity)
 

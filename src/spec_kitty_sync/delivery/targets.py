@@ -61,9 +61,6 @@ FROM delivery_target_history WHERE target_id = ? ORDER BY history_id
 _SET_EVENT_LIMIT = "UPDATE delivery_targets SET max_event_bytes = ? WHERE target_id = ?"
 _CLOSE_GATE = "UPDATE delivery_targets SET closed_gate = ?, closed_login = ? WHERE target_id = ?"
 _AUDIT = "INSERT INTO delivery_audit(at, action, target_id, detail) VALUES (?, ?, ?, ?)"
-_UNSENDABLE = """
-SELECT count(*) FROM delivery_candidates WHERE target_id = ? AND barrier = 'archived'
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +200,6 @@ class TargetRegistry:
         with self._store.transaction():
             for target in self.all():
                 self.start_epoch(target.target_id, reason=reason)
-
-    def count_unsendable(self, target_id: int) -> int:
-        """Return how many events a new epoch could not send, because gc took their bytes."""
-        with self._store.reading() as conn:
-            return int(conn.execute(_UNSENDABLE, (target_id,)).fetchone()[0])
 
     def see_deployment(self, target_id: int, seen: Deployment) -> DeploymentChange | None:
         """Remember what the server says of itself; return the change, if there is one.
