@@ -103,18 +103,26 @@ def status(settings: Settings) -> StatusReport:
     return build_status(settings)
 
 
-def diagnose(settings: Settings, rules: Rules, *, paths: Sequence[Path] = ()) -> Diagnosis:
+def diagnose(
+    settings: Settings,
+    rules: Rules,
+    *,
+    paths: Sequence[Path] = (),
+    schema_dirs: Sequence[Path] = (),
+) -> Diagnosis:
     """Return a diagnosis of *paths*, or without any of what waits in the home; reads only.
 
-    Nothing is read before its `results` are iterated.
+    *schema_dirs* hold JSON Schemas of event types that are to be known too. Nothing is read
+    before the diagnosis' `results` are iterated.
 
     Raises:
         UsageError: a pack that nobody registered.
+        RegistryLoadError: an extension is broken.
     """
     from spec_kitty_sync.diagnose import Diagnosis
-    from spec_kitty_sync.events.registry import default_registry
+    from spec_kitty_sync.registry_load import load_registry
     from spec_kitty_sync.sync.diagnose_sources import named_sources, waiting_sources
 
-    validator = rules.validator(default_registry())
+    validator = rules.validator(load_registry(schema_dirs=schema_dirs))
     sources = named_sources(paths) if paths else waiting_sources(settings)
     return Diagnosis(sources, validator.validate)

@@ -264,3 +264,23 @@ def test_works_without_a_network(mixed: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", probe, "diagnose", str(mixed)], capture_output=True, check=False
     )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_schemas_make_a_type_known(tmp_path: Path) -> None:
+    """A type described by a JSON Schema in DIR is known and its payload judged by it."""
+    folder = tmp_path / "types"
+    folder.mkdir()
+    schema = {"type": "object", "required": ["colour"]}
+    (folder / "WallPainted.schema.json").write_text(json.dumps(schema))
+    painted = {**GOOD, "event_type": "WallPainted"}
+    raw = lines({**painted, "payload": {"colour": "red"}}, {**painted, "payload": {}})
+    known = json.loads(run("-", "--schemas", folder, "--json", stdin=raw).stdout)
+    assert [each["valid"] for each in known["results"]] == [True, False]
+    assert known["results"][1]["findings"][0]["path"] == "/payload/colour"
+    unknown = json.loads(run("-", "--json", stdin=raw).stdout)
+    assert unknown["summary"]["by_code"] == {"unknown_event_type": 2}
+
+
+def test_broken_schema_directory_is_refused(tmp_path: Path) -> None:
+    """A directory without schemas is refused before anything is judged."""
+    assert run("-", "--schemas", tmp_path, stdin=lines(GOOD)).returncode == 2

@@ -27,6 +27,10 @@ def _packs(_: click.Context, __: click.Parameter, value: str | None) -> frozense
     "--packs", metavar="NAMES", callback=_packs,
     help="Event types to know: core, field or both, with a comma.  [default: all]",
 )  # fmt: skip
+@click.option(
+    "--schemas", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
+    help="Know the event types of the JSON Schemas in DIR too.",
+)  # fmt: skip
 @click.option("--allow-unknown", is_flag=True, help="An unknown event type is only a warning.")
 @click.option(
     "--only", type=click.Choice(("invalid", "warnings", "valid")),
@@ -61,7 +65,8 @@ def diagnose(
         raise UsageError("--json and --jsonl exclude each other", remedy="Give one of them.")
     settings = settings_from(home)
     listing = render_diagnose.Listing(options.pop("only"), options.pop("limit"))
-    diagnosis = api.diagnose(settings, Rules(**options), paths=paths)
+    schemas = options.pop("schemas")
+    diagnosis = api.diagnose(settings, Rules(**options), paths=paths, schema_dirs=schemas)
     asked = tuple(map(str, paths)) or (str(settings.home.root),)
     if as_jsonl:
         return render_diagnose.json_lines(diagnosis, listing)
