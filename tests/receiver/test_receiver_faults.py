@@ -104,10 +104,9 @@ def transcript(server: Server) -> list[Any]:
     log.append([{**each, "server_instance_id": type(each["server_instance_id"]).__name__}
                 for each in facts])  # fmt: skip
     log.append(len({str(each["server_instance_id"]) for each in facts}))
-    for each in envelopes():
-        post([each])
-    for each in payloads():
-        post([each])
+    odd = [*envelopes(), *payloads()]
+    for start in range(0, len(odd), 9):
+        post(odd[start : start + 9])
     for header in ("", "Bearer nope", "Bearer token-old", "bearer token-a"):
         post([event(300)], Authorization=header)
         raw(b"{", Authorization=header)
@@ -165,12 +164,13 @@ def told(folder: Path, *names: str) -> list[Any]:
         return transcript(server)
 
 
-def test_faults_are_all_visible(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", range(3))
+def test_faults_are_all_visible(tmp_path: Path, share: int) -> None:
     """With any fault on, the same story gets another answer somewhere; healthy ones agree."""
     expected = told(tmp_path / "healthy")
     assert told(tmp_path / "healthy-again") == expected
     unseen = []
-    for name in FAULTS:
+    for name in sorted(FAULTS)[share::3]:
         log = told(tmp_path / name, name)
         assert all(each.pop("faults") == [name] for each in log[1])
         if log == expected:

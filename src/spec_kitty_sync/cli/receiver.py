@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from spec_kitty_sync.receiver.principals import User
     from spec_kitty_sync.receiver.settings import Settings
 
+_COUNT = click.IntRange(min=1)
+_SECONDS = click.FloatRange(min=0, min_open=True)
 _MISSING = "the reference receiver needs the packages of the extra `receiver`"
 _INSTALL = "Run `pip install spec-kitty-sync[receiver]`."
 
@@ -41,15 +43,25 @@ def receiver() -> None:
     help="TOML file with users, teams and tokens.",
 )
 @click.option("--no-auth", is_flag=True, help="Take events from anyone.")
-@click.option("--max-batch-events", default=1000, show_default=True, help="Events per batch.")
-@click.option("--max-event-bytes", default=262_144, show_default=True, help="Bytes per event.")
 @click.option(
-    "--max-body-bytes", default=8_388_608, show_default=True, help="Bytes per uncompressed body."
+    "--max-batch-events", type=_COUNT, default=1000, show_default=True, help="Events per batch."
 )
-@click.option("--header-time", default=10.0, show_default=True, help="Seconds for headers.")
-@click.option("--body-time", default=30.0, show_default=True, help="Seconds for a body.")
-@click.option("--max-concurrent", default=64, show_default=True, help="Batches at once.")
-@click.option("--rate", type=float, help="Batches per second and user; above it: 429.")
+@click.option(
+    "--max-event-bytes", type=_COUNT, default=262_144, show_default=True, help="Bytes per event."
+)
+@click.option(
+    "--max-body-bytes", type=_COUNT, default=8_388_608, show_default=True, help="After unpacking."
+)
+@click.option(
+    "--header-time", type=_SECONDS, default=10.0, show_default=True, help="Seconds for headers."
+)
+@click.option(
+    "--body-time", type=_SECONDS, default=30.0, show_default=True, help="Seconds for a body."
+)
+@click.option(
+    "--max-concurrent", type=_COUNT, default=64, show_default=True, help="Batches at once."
+)
+@click.option("--rate", type=_SECONDS, help="Batches per second and user; above it: 429.")
 @click.option("--access-lifetime", default=3600, show_default=True, help="Seconds.")
 @click.option("--refresh-lifetime", default=1_209_600, show_default=True, help="Seconds.")
 @click.option("--tiers", metavar="N,N", help="Data tiers that are taken; all without it.")

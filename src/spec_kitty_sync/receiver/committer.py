@@ -55,20 +55,18 @@ class Committer:
     async def _run(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
-            try:
-                known = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._add_group, [batch for batch, _ in group]
-                )
-            except BaseException as exc:
-                for _, answer in group:
-                    if not answer.done():
-                        answer.set_exception(exc)
-                if not isinstance(exc, Exception):
-                    raise
-            else:
-                for (_, answer), found in zip(group, known, strict=True):
-                    if not answer.done():
-                        answer.set_result(found)
+            stored = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._add_group, [batch for batch, _ in group]
+            )
+            await asyncio.wait([stored])
+            error = stored.exception()
+            for index, (_, answer) in enumerate(group):
+                if answer.done():
+                    continue  # whoever waited for it is gone
+                if error is not None:
+                    answer.set_exception(error)
+                else:
+                    answer.set_result(stored.result()[index])
 
     def _add_group(self, group: Sequence[Sequence[NewEvent]]) -> list[Mapping[str, Known]]:
         return self._store.add(group, now_ms=self._clock.now_ms())

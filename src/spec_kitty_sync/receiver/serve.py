@@ -18,6 +18,7 @@ from spec_kitty_sync.receiver.parts import healthy
 from spec_kitty_sync.receiver.settings import Settings
 
 _GRACE_S = 10
+_KEEP_ALIVE_S = 60
 
 
 def serve(
@@ -47,7 +48,9 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
+        ws_max_size=settings.limits.max_body_bytes,
     )
     server = _Server(config, lambda: ready(_url(listener)))
     with listener:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from starlette.responses import Response
 
@@ -78,7 +79,8 @@ class Receiver:
         events = self.parts.fresh(verdicts)
         known = await self._committer.add(events)
         self.news.publish((event for event in events if event.event_id not in known), sender)
-        return self.parts.decide(verdicts, known, now_ms=self.clock.now_ms())
+        decide = partial(self.parts.decide, verdicts, known, now_ms=self.clock.now_ms())
+        return await asyncio.get_running_loop().run_in_executor(self._judging, decide)
 
     def judge(self, principal: Principal, element: Element) -> Verdict:
         """Return what is thought of one event."""
