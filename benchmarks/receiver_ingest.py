@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from multiprocessing.synchronize import Barrier
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,18 @@ def _client(port: int, bodies: list[bytes], barrier: Barrier, out: Any) -> None:
     out.put((stored, latencies))
 
 
+def _probe(port: int, stop: Event, out: Any) -> None:
+    """Ask for health every 20 ms, on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    latencies = []
+    while not stop.wait(0.02):
+        started = time.perf_counter()
+        connection.request("GET", "/api/v1/sync/health/")
+        connection.getresponse().read()
+        latencies.append(time.perf_counter() - started)
+    out.put(latencies)
+
+
 def _bodies(args: argparse.Namespace) -> list[list[bytes]]:
     """Return the gzip bodies of each client."""
     shares: list[list[bytes]] = [[] for _ in range(args.clients)]
@@ -98,19 +110,23 @@ def _start(folder: str) -> tuple[subprocess.Popen[str], int]:
     return process, int(process.stdout.readline().rpartition(":")[2])
 
 
-def _measure(port: int, shares: list[list[bytes]]) -> tuple[float, int, list[float]]:
+def _measure(port: int, shares: list[list[bytes]]) -> tuple[float, int, list[float], list[float]]:
+    """Return seconds, events stored, latencies of batches and of health meanwhile."""
     context = multiprocessing.get_context("fork")
-    barrier, out = context.Barrier(len(shares) + 1), context.Queue()
+    barrier, out, stop = context.Barrier(len(shares) + 1), context.Queue(), context.Event()
+    health = context.Queue()
     clients = [
         context.Process(target=_client, args=(port, share, barrier, out)) for share in shares
     ]
-    for client in clients:
-        client.start()
+    for process in [*clients, context.Process(target=_probe, args=(port, stop, health))]:
+        process.start()
     barrier.wait()
     started = time.perf_counter()
     parts = [out.get() for _ in clients]
     seconds = time.perf_counter() - started
-    return seconds, sum(part[0] for part in parts), [each for part in parts for each in part[1]]
+    stop.set()
+    batches = [each for part in parts for each in part[1]]
+    return seconds, sum(part[0] for part in parts), batches, health.get()
 
 
 def main() -> None:
@@ -125,7 +141,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="receiver-bench-") as folder:
         process, port = _start(folder)
         try:
-            seconds, stored, latencies = _measure(port, shares)
+            seconds, stored, batches, health = _measure(port, shares)
         finally:
             process.terminate()
             process.wait(20)
@@ -137,8 +153,10 @@ def main() -> None:
         "event_bytes": args.bytes,
         "stored": stored,
         "events_per_s": round(stored / seconds),
-        "batch_p50_ms": round(statistics.median(latencies) * 1000, 1),
-        "batch_max_ms": round(max(latencies) * 1000, 1),
+        "batch_p50_ms": round(statistics.median(batches) * 1000, 1),
+        "batch_max_ms": round(max(batches) * 1000, 1),
+        "health_p50_ms": round(statistics.median(health) * 1000, 1),
+        "health_max_ms": round(max(health) * 1000, 1),
     }
     print(json.dumps(figures))
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -81,6 +82,13 @@ class Server:
         answer = self.post(events)
         assert answer.status_code == 200, answer.text
         return [result["status"] for result in answer.json()["results"]]
+
+    def peak_mib(self) -> float:
+        """Return the most memory that the process ever had; 0 where the system does not tell."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit code."""

@@ -206,6 +206,7 @@ def test_batch_of_zeros_is_cut_off(open_receiver: Server) -> None:
     bomb = gzip.compress(b"\0" * (64 << 20), 9) * 16
     assert open_receiver.post_bytes(bomb, Content_Encoding="gzip").status_code == 413
     assert open_receiver.statuses([fresh()]) == ["success"]
+    assert open_receiver.peak_mib() < 200
 
 
 def test_batch_id_is_echoed_character_for_character(open_receiver: Server) -> None:
