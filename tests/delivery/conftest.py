@@ -146,17 +146,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def open_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    """Open the same home again, as another process would."""
+def bench_at(bench: Bench, tmp_path: Path) -> Iterator[Callable[[str], Bench]]:
+    """Return an opener of more homes (or, with "sk", of the bench's own) beside it."""
     opened: list[Bench] = []
 
-    def open_again(bench: Bench) -> Bench:
-        opened.append(build(bench.home, bench.clock, HttpClient(deadline_s=5.0)))
+    def open_home_at(name: str) -> Bench:
+        opened.append(build(Home(tmp_path / name), bench.clock, bench.client))
         return opened[-1]
 
-    yield open_again
+    yield open_home_at
     for made in opened:
-        made.client.close()
         made.store.close()
 
 

@@ -58,12 +58,12 @@ def test_opt_out_drops_only_local_and_discardable_events():
     assert kept is DiscardVerdict.KEEP
 
 
-def test_discard_leaves_a_durable_trace(bench, open_bench):
+def test_discard_leaves_a_durable_trace(bench, bench_at):
     """A drop and a refused drop are audited and still there for the next process."""
     audit = DiscardAudit(bench.store, clock=bench.clock)
     for verdict in DiscardVerdict:
         audit.note(verdict, event_id=verdict.name, event_type="T", family="team_bound")
-    entries = DiscardAudit(open_bench(bench).store, clock=bench.clock).entries()
+    entries = DiscardAudit(bench_at("sk").store, clock=bench.clock).entries()
     assert [(entry.event_id, entry.refused) for entry in entries] == [
         ("DROP", False),
         ("REFUSE", True),

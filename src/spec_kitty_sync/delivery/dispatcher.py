@@ -167,7 +167,6 @@ class Dispatcher:
         gate = receiver.retry.gate_closed_by_403
         if stop is not None and stop.http_status == 403 and gate is not None:
             registry.close_gate(target.target_id, gate, receiver.login_id())
-        self._store.checkpoint()
         return stop
 
 
