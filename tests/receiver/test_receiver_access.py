@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -197,3 +198,36 @@ def test_access_token_never_comes_back(serve_receiver: Callable[..., Server]) ->
     assert "canary-93152" not in server.process.stderr.read()
     for answer in answers:
         assert "canary-93152" not in answer.text + str(answer.headers)
+
+
+def test_access_by_pack_can_be_limited(serve_receiver: Callable[..., Server]) -> None:
+    """With `--packs core` a type of older CLIs is refused by name; a pack must exist."""
+    server = serve_receiver("--no-auth", "--packs", "core")
+    sent = event(1, event_type="BuildHeartbeat", aggregate_type="Build", payload={})
+    (result,) = server.post([sent]).json()["results"]
+    assert (result["status"], result["error_category"]) == ("rejected", "schema_mismatch")
+    assert "BuildHeartbeat" in result["error"]
+    command = [sys.executable, "-m", "spec_kitty_sync", "receiver", "serve", "--no-auth"]
+    done = subprocess.run(
+        [*command, "--packs", "cor"], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.returncode == 2
+    assert "core" in done.stderr
+
+
+def test_access_for_own_types_comes_from_a_folder_of_schemas(
+    serve_receiver: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A type from `--schemas DIR` is taken when its payload fits, refused when not."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    (tmp_path / "LunchServed.schema.json").write_text(json.dumps(schema))
+    server = serve_receiver("--no-auth", "--schemas", str(tmp_path))
+    sent = [
+        event(1, event_type="LunchServed", payload={"n": 1}),
+        event(2, event_type="LunchServed", payload={"n": "x"}),
+        event(3, event_type="DinnerServed", payload={"n": 1}),
+    ]
+    results = server.post(sent).json()["results"]
+    assert [each["status"] for each in results] == ["success", "rejected", "rejected"]
+    assert "n" in results[1]["error"]
+    assert "DinnerServed" in results[2]["error"]

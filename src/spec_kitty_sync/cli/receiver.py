@@ -67,6 +67,12 @@ def receiver() -> None:
 @click.option("--tiers", metavar="N,N", help="Data tiers that are taken; all without it.")
 @click.option("--packs", metavar="NAME,NAME", help="Event packs that are known, e.g. core.")
 @click.option(
+    "--schemas",
+    multiple=True,
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of <EventType>.schema.json files: more types to take.",
+)
+@click.option(
     "--pending", metavar="SECONDS", default=0.0, help="Answer pending for that long after storing."
 )
 @click.option("--protocol", multiple=True, metavar="V", help="Speak only these versions: 412.")
@@ -126,6 +132,7 @@ def _settings(options: dict[str, Any], stack: ExitStack) -> Settings:
         ),
         tiers=_tiers(options["tiers"]),
         packs=frozenset(options["packs"].split(",")) if options["packs"] else None,
+        schema_dirs=options["schemas"],
         pending_s=options["pending"],
         protocols=options["protocol"] or None,
         test_hooks=options["test_hooks"],

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp
 
 from spec_kitty_sync.errors import UsageError
-from spec_kitty_sync.events.registry import default_registry
 from spec_kitty_sync.events.validation import Validator
 from spec_kitty_sync.receiver.decide import Known, NewEvent, Result, Verdict, decide, fresh
 from spec_kitty_sync.receiver.inflate import BodyDecoder, body_decoder
@@ -25,6 +24,7 @@ from spec_kitty_sync.receiver.settings import Settings
 from spec_kitty_sync.receiver.split import Element, split_batch
 from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
 from spec_kitty_sync.receiver.store import EventStore
+from spec_kitty_sync.registry_load import load_registry
 
 
 class Decide(Protocol):
@@ -72,6 +72,7 @@ def healthy(settings: Settings) -> Parts:
 
     Raises:
         UsageError: `settings.packs` names a pack that nobody registered.
+        RegistryLoadError: an extension of the registry is broken.
     """
     return Parts(
         limits=settings.limits,
@@ -88,7 +89,7 @@ def healthy(settings: Settings) -> Parts:
 
 
 def _rules(settings: Settings) -> Rules:
-    registry = default_registry()
+    registry = load_registry(schema_dirs=settings.schema_dirs)
     unknown = (settings.packs or frozenset()) - registry.packs()
     if unknown:
         raise UsageError(

@@ -33,6 +33,7 @@ class Settings:
     deployment: Deployment = field(default_factory=Deployment)
     tiers: frozenset[int] | None = None
     packs: frozenset[str] | None = None
+    schema_dirs: tuple[Path, ...] = ()
     pending_s: float = 0.0
     protocols: tuple[str, ...] | None = None
     test_hooks: bool = False
