@@ -42,6 +42,7 @@ class Given:
     failure: SpecKittyError | None = None
     passed_over: int = 0
     position: None = field(default=None, init=False)
+    advice: str | None = None
 
     def rows(self) -> Iterator[Row]:
         for number, each in enumerate(self.bodies, start=1):

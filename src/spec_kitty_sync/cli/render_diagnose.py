@@ -29,6 +29,7 @@ from spec_kitty_sync.diagnose import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _LISTED = 50
 _PATIENCE_S = 1.0
@@ -68,7 +69,7 @@ class Listing:
 def json_lines(diagnosis: Diagnosis, listing: Listing) -> int:
     """Print one result a line, the counts and problems to stderr; return the exit code."""
     write = sys.stdout.write
-    for result in listing.of(diagnosis.results()):
+    for result in listing.of(_watched(diagnosis, as_json=True)):
         if result is not None:
             write(json.dumps(result.as_json()) + "\n")
     sys.stdout.flush()
@@ -86,7 +87,7 @@ def json_object(diagnosis: Diagnosis, listing: Listing, asked: Sequence[str]) ->
     write(f'{{"schema_version": "{REPORT_VERSION}",\n "source": {json.dumps(", ".join(asked))},\n')
     write(' "results": [')
     before = "\n  "
-    for result in listing.of(_watched(diagnosis)):
+    for result in listing.of(_watched(diagnosis, as_json=True)):
         if result is not None:
             write(before + json.dumps(result.as_json()))
             before = ",\n  "
@@ -119,14 +120,23 @@ def text(diagnosis: Diagnosis, listing: Listing, asked: Sequence[str]) -> int:
     _causes(out, report.causes)
     _events(out, shown, base)
     if wanted and (left := _count(report.summary, listing.only) - len(shown)) > 0:
-        say(f"… and {left:,} more; --limit N or --json lists them.\n")
-    say(_headline(report))
+        out.print(f"… and {left:,} more; --limit N or --json lists them.")
+    out.print(visible(_headline(report)))
+    for advice in dict.fromkeys(each.advice for each in report.sources if each.advice):
+        out.print(visible(advice))
     return report.exit_code
 
 
+def _folding(*headers: str) -> Table:
+    """Return a table that breaks long words instead of cutting them."""
+    made = table(*headers)
+    for column in made.columns:
+        column.overflow = "fold"
+    return made
+
+
 def _sources(out: Console, sources: Sequence[SourceReport], base: Path) -> None:
-    rows = table("source", "#events", "#valid", "#invalid", "#unread", "#settled")
-    rows.columns[0].overflow = "fold"
+    rows = _folding("source", "#events", "#valid", "#invalid", "#unread", "#settled")
     for each in sources:
         counts = each.summary
         numbers = (counts.total, counts.valid, counts.invalid, counts.unreadable, each.passed_over)
@@ -139,8 +149,7 @@ def _problems(out: Console, sources: Sequence[SourceReport], base: Path) -> None
     troubled = [(each.source, each.problem) for each in sources if each.problem]
     if not troubled:
         return
-    rows = table("could not be read in full", "why, and what helps")
-    rows.columns[0].overflow = "fold"
+    rows = _folding("could not be read in full", "why, and what helps")
     for source, problem in troubled:
         reason = problem.message.removeprefix(f"{source}: ")
         rows.add_row(_short_name(source, base), f"{visible(reason)}\n→ {visible(problem.remedy)}")
@@ -152,7 +161,7 @@ def _causes(out: Console, causes: Sequence[Cause]) -> None:
 
     if not causes:
         return
-    rows = table("#events", "what is wrong, where first, and what helps")
+    rows = _folding("#events", "what is wrong, where first, and what helps")
     for each in causes:
         style = "bold red" if each.severity == "error" else "yellow"
         block = Text.assemble((f"{each.severity} {each.code}", style), f": {each.meaning}\n")
@@ -175,8 +184,7 @@ def _place(place: Place, cause: Cause) -> str:
 def _events(out: Console, shown: Sequence[DiagnoseResult], base: Path) -> None:
     if not shown:
         return
-    rows = table("event", "where, and what was found")
-    rows.columns[0].overflow = "fold"
+    rows = _folding("event", "where, and what was found")
     rows.columns[0].min_width = _ID_WIDTH
     for each in shown:
         named = (each.event_id or "(no id)", each.event_type or "")
@@ -231,10 +239,13 @@ def _cut(words: str) -> str:
     return words if len(words) <= _SHORT else words[: _SHORT - 1] + "…"
 
 
-def _watched(diagnosis: Diagnosis) -> Iterator[DiagnoseResult]:
-    """Pass the results on, with a progress bar on a terminal once a second has gone by."""
+def _watched(diagnosis: Diagnosis, *, as_json: bool = False) -> Iterator[DiagnoseResult]:
+    """Pass the results on, with a progress bar on a terminal once a second has gone by.
+
+    JSON that goes to the same terminal is not broken by a bar.
+    """
     results = diagnosis.results()
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or (sys.stdout.isatty() and as_json):
         yield from results
         return
     deadline = time.monotonic() + _PATIENCE_S
@@ -253,7 +264,13 @@ def _with_bar(diagnosis: Diagnosis, results: Iterator[DiagnoseResult]) -> Iterat
         TextColumn("judging {task.fields[name]}"), BarColumn(),
         TextColumn("{task.fields[events]:,} events"), TimeElapsedColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+    with Progress(
+        *columns,
+        console=console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
         task = bar.add_task("", total=None, name="", events=0)
         for count, result in enumerate(results):
             yield result

@@ -20,10 +20,9 @@ _ROW_CODES: Mapping[str, str] = MappingProxyType(
 )
 
 _QUARANTINED = (
-    " A row of an old queue is quarantined as it stands:"
-    " `spec-kitty sync migrate quarantine list`."
+    " A row of an old queue is quarantined as it stands: `spec-kitty sync migrate quarantine list`."
 )
-_REPLACE = "correct a stored event with `spec-kitty sync replace ID --file FILE`"
+_REPLACE = "for a stored event: `spec-kitty sync replace ID --file FILE`"
 _REMEDIES: Mapping[str, str] = MappingProxyType(
     {
         "json_encoding": f"Write the text in UTF-8.{_QUARANTINED}",

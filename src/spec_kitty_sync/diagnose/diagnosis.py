@@ -84,3 +84,5 @@ class Diagnosis:
             code = str(exc.facts.get("reason") or exc.code)
             counts.problem = Problem(code, exc.message, exc.remedy)
         counts.passed_over = source.passed_over
+        if counts.judged:
+            counts.advice = source.advice

@@ -43,6 +43,11 @@ class Source(Protocol):
         ...
 
     @property
+    def advice(self) -> str | None:
+        """What to do with the source as a whole before single events, if anything."""
+        ...
+
+    @property
     def position(self) -> tuple[int, int] | None:
         """Bytes read and bytes in all, roughly; None where nobody can tell."""
         ...
@@ -128,12 +133,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What was found in one source; `passed_over` rows are delivered or imported already."""
+    """What was found in one source; `passed_over` rows are delivered or imported already.
+
+    `advice` is what to do with the source as a whole before single events are corrected.
+    """
 
     source: str
     summary: Summary
     passed_over: int
     problem: Problem | None
+    advice: str | None
 
 
 @dataclass(frozen=True)

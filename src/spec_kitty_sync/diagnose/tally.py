@@ -59,7 +59,7 @@ class Tally:
     def report(self) -> Report:
         """Return the counts so far; causes that make events invalid come first."""
         sources = tuple(
-            SourceReport(name, each.summary(), each.passed_over, each.problem)
+            SourceReport(name, each.summary(), each.passed_over, each.problem, each.advice)
             for name, each in self._sources.items()
         )
         causes = [found.cause(*key) for key, found in self._causes.items()]
@@ -98,6 +98,7 @@ class _SourceTally:
     def __init__(self) -> None:
         self.passed_over = 0
         self.problem: Problem | None = None
+        self.advice: str | None = None
         self._by_type: Counter[str] = Counter()
         self._categories: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()

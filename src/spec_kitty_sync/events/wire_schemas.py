@@ -95,7 +95,7 @@ _SUMMARY: dict[str, Any] = {
 
 _SOURCE: dict[str, Any] = {
     "type": "object",
-    "required": ["source", "summary", "passed_over", "problem"],
+    "required": ["source", "summary", "passed_over", "problem", "advice"],
     "properties": {
         "source": _TEXT,
         "summary": _SUMMARY,
@@ -106,6 +106,7 @@ _SOURCE: dict[str, Any] = {
             "required": ["code", "message", "remedy"],
             "properties": dict.fromkeys(("code", "message", "remedy"), _TEXT),
         },
+        "advice": _TEXT_OR_NULL,
     },
 }
 

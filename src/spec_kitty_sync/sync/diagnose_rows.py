@@ -67,6 +67,7 @@ class JournalRows:
         target: Target | None = None,
     ) -> None:
         self.name = name
+        self.advice = None
         self.passed_over = 0
         self._opened = opened
         self._query = _UNDELIVERED if waiting else _RETAINED
@@ -116,8 +117,10 @@ class LegacyRows:
         record: ImportRecord | None = None,
         *,
         name: str | None = None,
+        advice: str | None = None,
     ) -> None:
         self.name = name or source.name
+        self.advice = advice
         self.passed_over = 0
         self._source = source
         self._record = record
@@ -153,6 +156,7 @@ class LegacyRows:
 class FileRows:
     """The events of a file: JSON, JSON Lines, either gzipped."""
 
+    advice = None
     passed_over = 0
 
     def __init__(self, path: Path) -> None:
@@ -177,6 +181,7 @@ class FileRows:
 class StreamRows:
     """The events of a stream that can be read once."""
 
+    advice = None
     passed_over = 0
     position = None
 
@@ -198,6 +203,7 @@ class StreamRows:
 class Unread:
     """A source that is known and cannot be read."""
 
+    advice = None
     passed_over = 0
     position = None
 

@@ -54,6 +54,9 @@ WHERE s.path = :path AND q.source_row = :row AND q.body_sha256 = :sha256
   AND q.accepted_at_ms IS NOT NULL
 LIMIT 1
 """
+_IMPORT_FIRST = (
+    "Old queues are imported with `spec-kitty sync migrate`; correct single events after that."
+)
 _EVENT_FILES = (".json", ".jsonl", ".ndjson", ".gz")
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 _APPLICATION_ID_AT = slice(68, 72)
@@ -71,7 +74,8 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
         except SpecKittyError as exc:
             yield Unread(shown_path(settings.home.journal_db), exc)
         if workspace is None:
-            yield from map(LegacyRows, discover(settings.home))
+            for source in discover(settings.home):
+                yield LegacyRows(source, advice=_IMPORT_FIRST)
             return
         yield _undelivered(settings.home, workspace)
         record = JournalRecord(workspace.store, workspace.journal)
@@ -79,7 +83,7 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
         for source in discover(settings.home):
             stored = migration.source(source.name)
             if stored is None or not is_ignored(source.path, stored):
-                yield LegacyRows(source, record)
+                yield LegacyRows(source, record, advice=_IMPORT_FIRST)
 
 
 def named_sources(paths: Sequence[Path]) -> Iterator[Source]:
