@@ -10,7 +10,7 @@ from typing import Any
 
 from receiver_server import PROJECT, Server, event
 
-_REPLAYS = Path(__file__).parents[2] / "fixtures" / "replays"
+_RECORDED = Path(__file__).parents[2] / "fixtures" / "events" / "recorded"
 _MISSION = {"mission_id": "m-1", "actor": "ada"}
 
 
@@ -81,7 +81,7 @@ def test_missions_list_has_one_line_per_mission(serve_receiver: Callable[..., Se
 def test_missions_of_a_real_cli_drain_and_show(serve_receiver: Callable[..., Server]) -> None:
     """What spec-kitty-cli 3.0.3 queued is taken whole and gives the board it should."""
     server = serve_receiver("--no-auth")
-    lines = (_REPLAYS / "realcli-3.0.3.jsonl").read_bytes().splitlines()
+    lines = (_RECORDED / "cli-3.0.3.jsonl").read_bytes().splitlines()
     answer = server.post_bytes(b'{"events":[' + b",".join(lines) + b"]}").json()
     assert {each["status"] for each in answer["results"]} == {"success"}
     project = json.loads(lines[0])["project_uuid"]
