@@ -127,9 +127,11 @@ class Bench:
         return [record.seq for i in ids if (record := self.journal.get(i)) is not None]
 
 
-def build(home: Home, clock: ManualClock, client: HttpClient) -> Bench:
+def build(
+    home: Home, clock: ManualClock, client: HttpClient, *, synchronous: str = "FULL"
+) -> Bench:
     """Open *home* and wire its parts."""
-    store = open_home(home)
+    store = open_home(home, synchronous=synchronous)
     journal = SqliteJournal(store, clock=clock, delivery=SqliteDeliveryFacts(store))
     ledger = SqliteLedger(store, clock=clock)
     registry = TargetRegistry(store, clock=clock)
