@@ -18,7 +18,7 @@ SAMPLES = {
     fields.WP_ID_PATTERN: "WP01",
     fields.TIMESTAMP_PATTERN: "2026-03-01T09:30:00.123456+02:00",
     fields.VERSION_PATTERN: "1.0.0",
-    "^[0-9]{3}$": "001",
+    fields.NUMBER_PATTERN: "001",
 }
 BAD_TEXTS = {
     fields.WP_ID_PATTERN: ("WP1", "wp01", "WP01\n", "ＷＰ01", "WP٠١"),
@@ -32,7 +32,7 @@ BAD_TEXTS = {
         "2026-03-01T24:00:00Z",
         "2026-03-01T09:30:00Z\n",
     ),
-    "^[0-9]{3}$": ("1", "0001", "٠٠١"),
+    fields.NUMBER_PATTERN: ("1", "0001", "٠٠١"),
 }
 REMOVED = object()
 

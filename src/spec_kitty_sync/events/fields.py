@@ -6,6 +6,8 @@ timestamp pattern knows the days of each month, so that JSON Schema needs no `fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
@@ -18,6 +20,7 @@ UUID4_PATTERN = (
 )
 VERSION_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+$"
 WP_ID_PATTERN = "^WP[0-9]{2,}$"
+NUMBER_PATTERN = "^[0-9]{3}$"
 
 _LEAP = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29"
 _COMMON = (
@@ -31,6 +34,18 @@ TIMESTAMP_PATTERN = (
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
 )
+
+PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        ULID_PATTERN: "not a ULID (26 characters, 0-9 A-Z without I L O U, upper case)",
+        UUID4_PATTERN: "not a version 4 UUID with hyphens",
+        VERSION_PATTERN: "not MAJOR.MINOR.PATCH in digits",
+        WP_ID_PATTERN: "not WP followed by at least two digits",
+        TIMESTAMP_PATTERN: "not an RFC 3339 time with offset, like 2026-03-01T09:30:00Z",
+        NUMBER_PATTERN: "not three digits",
+    }
+)
+"""What a text that does not match is not."""
 
 Text = Annotated[StrictStr, Field(min_length=1)]
 AnyText = StrictStr

@@ -28,7 +28,7 @@ from spec_kitty_sync.events.mission_payloads import (
 )
 from spec_kitty_sync.events.models import Event
 from spec_kitty_sync.events.status import INVALID_PAYLOAD, Reduced, WPState, reduce_status_events
-from spec_kitty_sync.events.validation import findings_of
+from spec_kitty_sync.events.violations import findings_of
 
 NOT_STARTED = "before_mission_started"
 STARTED_TWICE = "mission_started_twice"

@@ -22,7 +22,7 @@ from spec_kitty_sync.events.envelope import Dialect, dialect_of
 from spec_kitty_sync.events.fields import Clock, Text, Tier, Timestamp, Ulid, Uuid4, Version
 from spec_kitty_sync.events.findings import Finding
 from spec_kitty_sync.events.mission_payloads import SCHEMA_VERSION
-from spec_kitty_sync.events.validation import findings_of
+from spec_kitty_sync.events.violations import findings_of
 
 _AS_WRITTEN = "as_written"
 

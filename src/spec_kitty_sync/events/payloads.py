@@ -12,6 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_kitty_sync.events.fields import (
+    NUMBER_PATTERN,
     AnyText,
     Count,
     Flag,
@@ -189,7 +190,7 @@ class FeatureCreatedPayload(Payload):
     """A feature exists."""
 
     feature_slug: Text
-    feature_number: Annotated[AnyText, Field(pattern="^[0-9]{3}$")]
+    feature_number: Annotated[AnyText, Field(pattern=NUMBER_PATTERN)]
     target_branch: Text
     wp_count: Count
     created_at: Timestamp | None = None

@@ -25,7 +25,7 @@ from spec_kitty_sync.events.transitions import (
     is_listed,
     validate_transition,
 )
-from spec_kitty_sync.events.validation import findings_of
+from spec_kitty_sync.events.violations import findings_of
 
 GAP = "gap"
 ILLEGAL = "illegal_move"
