@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import httpx
 import pytest
 from receiver_server import Server, event, in_process, ulid
 
+from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.receiver.app import build_app
 from spec_kitty_sync.receiver.faults import FAULTS, faulty
 from spec_kitty_sync.receiver.limits import Limits
-from spec_kitty_sync.receiver.parts import healthy
+from spec_kitty_sync.receiver.parts import Parts, healthy
 from spec_kitty_sync.receiver.settings import Settings
+from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
 from spec_kitty_sync.receiver.users_file import read_users
 
 _USERS = """
@@ -128,6 +131,16 @@ def transcript(server: Server) -> list[Any]:
     raw(gzip.compress(body[:9]) + gzip.compress(body[9:]), Content_Encoding="gzip")
     raw(body + b" " * 700_000)
     raw(body, Content_Encoding="br")
+    raw(body, Content_Encoding="gzip")
+    packed = gzip.compress(body)
+    raw(packed[:-8] + b"\0" * 4 + packed[-4:], Content_Encoding="gzip")
+    text = json.dumps({"events": [event(340)]}).encode()
+    for broken in (
+        text[:-2] + b",]}", b"\xef\xbb\xbf" + text, text.replace(b"WorkPackage", b"W\xff"),
+        text.replace(b'"lamport_clock": 340', b'"lamport_clock": NaN'), text + b"x",
+        text[len(b'{"events": ') : -1], b'{"events":[]}',
+    ):  # fmt: skip
+        raw(broken)
     say(server.client.request("GET", "/api/v1/events/batch/", headers=_TOKEN))
     say(server.client.post("/api/v1/events/batch/", headers=_TOKEN, content=iter([body])))
     for number in (1, 132):
@@ -140,6 +153,16 @@ def transcript(server: Server) -> list[Any]:
     reset = server.client.post("/api/v1/testing/reset/", headers=_TOKEN).json()
     log.append(reset["server_instance_id"] == instance)
     return log
+
+
+def gated_transcript(server: Server, clock: ManualClock) -> list[str]:
+    """Return what a receiver with a gate, pending mode and a rate answers."""
+    answers = [server.post([event(1)], X_Spec_Kitty_Sync_Protocol="2.0")]
+    for _ in range(3):
+        answers.append(server.post([event(1)]))
+        clock.advance(6)
+    answers += [server.post([event(2)]) for _ in range(5)]
+    return [f"{each.status_code} {each.headers.get('retry-after')} {each.text}" for each in answers]
 
 
 def race(server: Server) -> int:
@@ -159,9 +182,30 @@ def told(folder: Path, *names: str) -> list[Any]:
         test_hooks=True,
         faults=names,
     )
-    app = build_app(settings, parts=faulty(healthy(settings), names))
+    app = build_app(settings, parts=broken(settings, names))
     with in_process(app) as server:
-        return transcript(server)
+        log = transcript(server)
+    return [*log, *gated(folder, names)]
+
+
+def broken(settings: Settings, names: tuple[str, ...]) -> Parts:
+    """Return the parts with the named faults; without an fsync per commit, to save time."""
+    store = SqliteEventStore(settings.database, synchronous="NORMAL")
+    return faulty(replace(healthy(settings), store=store), names)
+
+
+def gated(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Return the second half of the story, told to a receiver with every brake on."""
+    settings = Settings(
+        database=folder / "gated.db",
+        limits=Limits(requests_per_s=3),
+        pending_s=10,
+        protocols=("1.0",),
+    )
+    clock = ManualClock()
+    app = build_app(settings, parts=broken(settings, names), clock=clock)
+    with in_process(app) as server:
+        return gated_transcript(server, clock)
 
 
 @pytest.mark.parametrize("share", range(3))

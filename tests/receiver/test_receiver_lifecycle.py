@@ -165,6 +165,16 @@ def test_lifecycle_full_store_is_503_and_acknowledges_nothing(
     assert total == 50 * len(stored)
 
 
+def test_lifecycle_store_removed_under_it_is_503(
+    serve_receiver: Callable[..., Server], tmp_path: Path
+) -> None:
+    """Nothing is acknowledged into a database file that is gone."""
+    server = serve_receiver("--no-auth", "--database", str(tmp_path / "r.db"))
+    assert server.statuses([event(1)]) == ["success"]
+    (tmp_path / "r.db").unlink()
+    assert server.post([event(2)]).status_code == 503
+
+
 def test_lifecycle_slow_clients_do_not_stop_others(serve_receiver: Callable[..., Server]) -> None:
     """Slow headers and slow bodies are answered 408 and closed; others are served meanwhile."""
     server = serve_receiver("--no-auth", "--header-time", "0.5", "--body-time", "0.5")

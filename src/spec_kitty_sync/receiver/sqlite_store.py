@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from spec_kitty_sync._sqlite import Store, open_reader, open_store
+from spec_kitty_sync._sqlite import Store, Synchronous, open_reader, open_store
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.decide import Known, NewEvent
 from spec_kitty_sync.receiver.store import Identity, StoredEvent
@@ -82,15 +82,21 @@ def migration_steps() -> list[str]:
 
 
 class SqliteEventStore:
-    """An `EventStore` in one database file; `add` is one transaction, one fsync."""
+    """An `EventStore` in one database file; `add` is one transaction, one fsync.
 
-    def __init__(self, path: Path) -> None:
+    With `synchronous="NORMAL"` a power cut loses acknowledged events: for tests only.
+    """
+
+    def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
         self._path = path
+        self._synchronous = synchronous
         self._steps = migration_steps()
         self._store: Store | None = None
+        self._file = (0, 0)
 
     def open(self) -> Identity:
-        self._store = open_store(self._path, self._steps)
+        self._store = open_store(self._path, self._steps, synchronous=self._synchronous)
+        self._file = self._named_file()
         with self._store.transaction() as conn:
             return _identity(conn)
 
@@ -137,7 +143,18 @@ class SqliteEventStore:
     def _opened(self) -> Store:
         if self._store is None:
             raise StoreError(f"{self._path} is not open")
+        if self._named_file() != self._file:
+            # What we would write now nobody could ever read.
+            raise StoreError(f"{self._path} was removed or replaced; start the receiver again")
         return self._store
+
+    def _named_file(self) -> tuple[int, int]:
+        """Return device and inode of the file that the path names; zeros for none."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return (0, 0)
+        return (found.st_dev, found.st_ino)
 
     def _read(self, query: str, values: tuple[str | int, ...]) -> list[StoredEvent]:
         return [StoredEvent(*row) for row in self._rows(query, values)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from types import MappingProxyType
 from spec_kitty_sync.receiver.decide import Known, Result, Verdict
 from spec_kitty_sync.receiver.faults.seams import Apply, Fault
 from spec_kitty_sync.receiver.inflate import BodyDecoder, Identity, body_decoder
+from spec_kitty_sync.receiver.limits import Limits
 from spec_kitty_sync.receiver.parts import Parts
 from spec_kitty_sync.receiver.principals import Directory, Principal
 from spec_kitty_sync.receiver.refusal import Refusal, malformed
@@ -122,6 +124,66 @@ class _FirstMember:
         return decoder.finish()
 
 
+class _NoTrailer:
+    """Unpacks by hand: ten bytes of header, no checksum at the end."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._body = b""
+
+    def feed(self, chunk: bytes) -> None:
+        self._body += chunk
+
+    def finish(self) -> bytes:
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            return inflate.decompress(self._body[10:], self._limit_bytes)
+        except zlib.error:
+            raise malformed("the body is not valid gzip") from None
+
+
+class _PlainAnyway(_NoTrailer):
+    """Takes plain JSON that says it is gzip."""
+
+    def finish(self) -> bytes:
+        if self._body.startswith(b"\x1f\x8b"):
+            decoder = body_decoder("gzip", self._limit_bytes)
+            decoder.feed(self._body)
+            return decoder.finish()
+        return self._body
+
+
+def _gzip_by(decoder: Callable[[int], BodyDecoder]) -> Apply:
+    """Read gzip bodies with another decoder."""
+    return _decoder(
+        lambda encoding, limit_bytes: (
+            decoder(limit_bytes) if "gzip" in encoding.lower() else Identity(limit_bytes)
+        )
+    )
+
+
+def _reads(repair: Callable[[bytes], bytes]) -> Apply:
+    """Repair a body before it is parsed."""
+
+    def apply(parts: Parts) -> Parts:
+        def split(body: bytes, limits: Limits) -> Sequence[Element]:
+            return parts.split(repair(body), limits)
+
+        return replace(parts, split=split)
+
+    return apply
+
+
+def _crashes_on_empty(parts: Parts) -> Parts:
+    def split(body: bytes, limits: Limits) -> Sequence[Element]:
+        elements = parts.split(body, limits)
+        if not elements:
+            raise Refusal(500, "internal error")
+        return elements
+
+    return replace(parts, split=split)
+
+
 ACCESS: Mapping[str, Fault] = MappingProxyType(
     {
         # access
@@ -151,13 +213,37 @@ ACCESS: Mapping[str, Fault] = MappingProxyType(
             "gzip is not unpacked", _decoder(lambda encoding, limit_bytes: Identity(limit_bytes))
         ),
         "demands-gzip": Fault("plain JSON is refused", _decoder(_demands_gzip)),
-        "reads-first-member-only": Fault(
-            "the second gzip member is lost",
+        "reads-first-member-only": Fault("the second gzip member is lost", _gzip_by(_FirstMember)),
+        "ignores-checksum": Fault("gzip with a wrong checksum is taken", _gzip_by(_NoTrailer)),
+        "takes-plain-as-gzip": Fault("plain JSON that says gzip is taken", _gzip_by(_PlainAnyway)),
+        "takes-any-encoding": Fault(
+            "an unknown Content-Encoding is ignored",
             _decoder(
-                lambda encoding, limit_bytes: (
-                    _FirstMember(limit_bytes) if encoding else Identity(limit_bytes)
+                lambda encoding, limit_bytes: body_decoder(
+                    encoding if encoding.lower() == "gzip" else "", limit_bytes
                 )
             ),
         ),
+        "takes-nan": Fault("NaN is a number", _reads(lambda body: body.replace(b"NaN", b"0"))),
+        "takes-trailing-comma": Fault(
+            "a comma after the last event is taken",
+            _reads(lambda body: body.replace(b",]", b"]")),
+        ),
+        "takes-bom": Fault(
+            "a byte order mark is skipped", _reads(lambda body: body.removeprefix(b"\xef\xbb\xbf"))
+        ),
+        "takes-broken-utf8": Fault(
+            "bytes that are not UTF-8 are replaced",
+            _reads(lambda body: body.decode("utf-8", "replace").encode()),
+        ),
+        "takes-garbage-after-json": Fault(
+            "what follows the JSON object is ignored",
+            _reads(lambda body: body[: body.rfind(b"}") + 1] or body),
+        ),
+        "takes-bare-list": Fault(
+            "a list without the object around it is a batch",
+            _reads(lambda body: b'{"events":%s}' % body if body[:1] == b"[" else body),
+        ),
+        "crashes-on-empty-list": Fault("500 for a batch without events", _crashes_on_empty),
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from spec_kitty_sync.receiver.faults.seams import (
     result_list,
     status,
 )
-from spec_kitty_sync.receiver.parts import Reply
+from spec_kitty_sync.receiver.parts import Parts, Reply
 
 
 def _without(fields: Fields, *names: str) -> Fields:
@@ -52,8 +52,18 @@ def _redirect(reply: Reply) -> Reply:
     return replace(reply, status=302, headers={**reply.headers, "Location": "/api/v2/"})
 
 
-def _no_challenge(reply: Reply) -> Reply:
-    return replace(reply, headers=_without(dict(reply.headers), "WWW-Authenticate"))
+def _without_header(name: str) -> Callable[[Reply], Reply]:
+    return lambda reply: replace(reply, headers=_without(dict(reply.headers), name))
+
+
+def _last_reply(parts: Parts) -> Parts:
+    last: list[Reply] = []
+
+    def change(reply: Reply) -> Reply:
+        last.append(reply)
+        return last.pop(0) if len(last) > 1 else reply
+
+    return replies(change)(parts)
 
 
 def _health(**changes: Any) -> Any:
@@ -150,8 +160,22 @@ ANSWERS: Mapping[str, Fault] = MappingProxyType(
         "unauthorized-is-403": Fault("403 for a missing or bad token", status(401, 403)),
         "unauthorized-is-500": Fault("500 for a missing or bad token", status(401, 500)),
         "unauthorized-is-200": Fault("200 for a bad token", status(401, 200, results=[])),
-        "unauthorized-without-challenge": Fault("no WWW-Authenticate", replies(_no_challenge)),
+        "unauthorized-without-challenge": Fault(
+            "no WWW-Authenticate", replies(_without_header("WWW-Authenticate"))
+        ),
         "unsupported-encoding-is-500": Fault("500 for an unknown encoding", status(415, 500)),
+        "gate-is-400": Fault("400 for a protocol it does not speak", status(412, 400)),
+        "gate-without-guidance": Fault(
+            "412 without saying what to do",
+            refusals(lambda c: _without(c, "sync_protocol"), only=412),
+        ),
+        "throttle-is-200": Fault("200 above the rate", status(429, 200, results=[])),
+        "throttles-without-retry-after": Fault(
+            "429 without Retry-After", replies(_without_header("Retry-After"))
+        ),
+        "answers-with-the-last-reply": Fault(
+            "a batch gets the results of the batch before", _last_reply
+        ),
         # error bodies
         "errors-as-html": Fault("error pages in HTML", replies(_as_html)),
         "errors-without-details": Fault(
