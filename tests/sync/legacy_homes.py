@@ -110,7 +110,7 @@ def contents(home: Path) -> dict[str, list[tuple[object, ...]]]:
         "events": "SELECT event_id, body, tier, hold, superseded_by IS NOT NULL"
         " FROM event_journal ORDER BY 1",
         "order": "SELECT event_id FROM event_journal ORDER BY seq",
-        "provenance": "SELECT j.event_id, s.path, p.source_row, p.body_sha256, p.retry_count,"
+        "provenance": "SELECT j.event_id, s.path, p.source_row, p.retry_count,"
         " p.queued_at, p.note FROM migration_provenance p JOIN event_journal j ON j.seq = p.seq"
         " JOIN migration_source s ON s.id = p.source_id ORDER BY 1, 2",
         "conflicts": "SELECT c.event_id, s.path, c.source_row, c.body, c.class, c.kept"

@@ -18,8 +18,9 @@ from spec_kitty_sync._files import Home, make_private_dir, touch_private
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.event_journal.models import Appended
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S, configure, translate_source, unreadable
-from spec_kitty_sync.sync.legacy_rows import has_rowid, open_source, queue_rows
+from spec_kitty_sync.sync.legacy_rows import open_source
 from spec_kitty_sync.sync.legacy_sources import LegacySource, source_error
+from spec_kitty_sync.sync.legacy_tables import has_rowid, queue_rows
 from spec_kitty_sync.sync.migrate_journal import Parts, record_conflict
 from spec_kitty_sync.sync.migrate_rows import Candidate, judge
 from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored

@@ -184,7 +184,6 @@ class Conflicts:
             )
         try:
             event = local_only_by_type(admit(variant.body, registry=self._parts.registry))
-            # A conflict hold is ours; replacing judges the new bytes afresh.
             self._parts.corrections.replace(event, reason=reason or "migration: keep source")
         except SpecKittyError as exc:
             raise MigrationError(

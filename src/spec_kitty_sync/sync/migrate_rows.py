@@ -23,8 +23,12 @@ class Candidate(NamedTuple):
 
     row: LegacyRow
     event: Admitted
-    sha256: bytes
     note: str | None
+
+    @property
+    def sha256(self) -> bytes:
+        """The hash of the bytes that the journal would store."""
+        return hashlib.sha256(self.event.body).digest()
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,12 @@ def judge(row: LegacyRow, registry: Registry) -> Candidate | Refused:
         event = admit(body, registry=registry, row_id=row.column_id)
     except AdmissionError as exc:
         return _refused(row, str(exc.facts.get("reason", exc.code)), exc.message)
-    event = local_only_by_type(event)
+    if event.event_type.startswith(_LOCAL_ONLY_TYPES):
+        event = event._replace(tier=0)
     note = None
     if event.notes or (row.column_type is not None and row.column_type != event.event_type):
         note = _note(row, event)
-    return Candidate(row, event, hashlib.sha256(body).digest(), note)
+    return Candidate(row, event, note)
 
 
 def local_only_by_type(event: Admitted) -> Admitted:

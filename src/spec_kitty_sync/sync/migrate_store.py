@@ -39,11 +39,11 @@ _ABSENT = (
 )
 _PROVENANCE = """
 INSERT OR IGNORE INTO migration_provenance (
-    seq, source_id, source_row, body_sha256, queued_at, retry_count, coalesce_identity, note
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    seq, source_id, source_row, queued_at, retry_count, coalesce_identity, note
+) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _SETTLED = """
-SELECT 1 FROM migration_provenance WHERE seq = ?1 AND body_sha256 = ?2
+SELECT 1 FROM event_journal_audit WHERE seq = ?1 AND old_sha256 = ?2
 UNION ALL
 SELECT 1 FROM migration_conflict WHERE event_id = ?3 AND body_sha256 = ?2 AND kept IS NOT NULL
 LIMIT 1
@@ -187,19 +187,18 @@ class MigrationStore:
                     (
                         seq,
                         source_id,
-                        candidate.row.row,
-                        candidate.sha256,
-                        candidate.row.queued_at,
-                        candidate.row.retry_count,
-                        candidate.event.coalesce_identity,
-                        candidate.note,
+                        row.row,
+                        row.queued_at,
+                        row.retry_count,
+                        event.coalesce_identity,
+                        note,
                     )
-                    for seq, candidate in found
+                    for seq, (row, event, note) in found
                 ),
             )
 
     def is_settled(self, seq: int, candidate: Candidate) -> bool:
-        """Tell whether these very bytes were imported before, or decided upon."""
+        """Tell whether these very bytes were replaced before, or decided upon."""
         with self._store.reading() as conn:
             found = conn.execute(
                 _SETTLED, (seq, candidate.sha256, candidate.event.event_id)

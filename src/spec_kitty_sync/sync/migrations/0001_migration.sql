@@ -26,7 +26,6 @@ CREATE TABLE migration_provenance (
     seq               INTEGER NOT NULL,
     source_id         INTEGER NOT NULL,
     source_row        INTEGER NOT NULL,
-    body_sha256       BLOB    NOT NULL,
     queued_at         INTEGER,              -- epoch seconds
     retry_count       INTEGER,
     coalesce_identity TEXT,
