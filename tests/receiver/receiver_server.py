@@ -94,7 +94,7 @@ class Server:
         """Send SIGTERM and return the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(20)
 
 
 def start_server(

@@ -169,11 +169,11 @@ def test_access_protocol_gate_explains_itself(serve_receiver: Callable[..., Serv
 
 def test_access_above_the_rate_is_429(serve_receiver: Callable[..., Server]) -> None:
     """Above the rate the answer is 429 with Retry-After, and the same batch succeeds later."""
-    server = serve_receiver("--no-auth", "--rate", "0.5")
+    server = serve_receiver("--no-auth", "--rate", "0.1")
     answers = [server.post([event(number)]) for number in (1, 2)]
     assert [answer.status_code for answer in answers] == [200, 429]
     assert answers[1].json()["error"]
-    assert 1 <= int(answers[1].headers["retry-after"]) <= 2
+    assert 1 <= int(answers[1].headers["retry-after"]) <= 10
 
 
 def test_access_by_tier_can_be_limited(serve_receiver: Callable[..., Server]) -> None:
