@@ -27,6 +27,7 @@ from spec_kitty_sync.sync.draft import (
 )
 from spec_kitty_sync.sync.project_context import ProjectContext
 from spec_kitty_sync.sync.typed_events import TypedEvents
+from spec_kitty_sync.sync.websocket import WebSocketClient
 
 _LOG = logging.getLogger(__name__)
 _SAMPLE_ULID = "0" * 26
@@ -39,13 +40,8 @@ class TeamSource(Protocol):
     def team_slug(self) -> str | None: ...
 
 
-class LiveSender(Protocol):
-    """A live connection, as the emitter sees it."""
-
-    def deliver(self, seq: int, event: Admitted) -> bool:
-        """Send one event and settle it by its ack; False leaves it to the drain. Never raises
-        for what goes wrong on the way."""
-        ...
+Live = Callable[[WebSocketClient, int, Admitted], bool]
+"""Sends one event and settles it by its ack; False leaves it to the drain. Never raises."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,8 @@ class EmitterParts:
     """What an emitter works with besides its five seams.
 
     `blocked` is asked first of all, why an event captured now could not leave; `dropping`
-    whether events that nobody is owed are not kept; `on_waiting` is told that one waits.
+    whether events that nobody is owed are not kept; `live` sends one over a connection;
+    `on_waiting` is told that one waits.
     """
 
     store: Store
@@ -65,6 +62,7 @@ class EmitterParts:
     runs: BlockedRuns
     blocked: Callable[[], BlockedReason | None] = lambda: None
     dropping: Callable[[], bool] = lambda: False
+    live: Live = lambda client, seq, event: False
     on_waiting: Callable[[], None] = lambda: None
 
 
@@ -76,7 +74,7 @@ class EventEmitter(TypedEvents):
     auth: TeamSource
     config: SyncConfig
     queue: SqliteJournal
-    ws_client: LiveSender | None = None
+    ws_client: WebSocketClient | None = None
     parts: EmitterParts = field(kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
@@ -178,7 +176,8 @@ class EventEmitter(TypedEvents):
             )
         if blocked is not None or not _may_leave(event):
             return
-        if self.ws_client is None or not self.ws_client.deliver(seq, event):
+        client = self.ws_client
+        if client is None or not client.connected or not self.parts.live(client, seq, event):
             self.parts.on_waiting()
 
     def _warn_once(self, what: str, message: str) -> None:

@@ -19,6 +19,7 @@ from spec_kitty_sync.sync.config import Settings, SyncConfig
 from spec_kitty_sync.sync.correlation import Correlations
 from spec_kitty_sync.sync.emitter import EmitterParts, EventEmitter
 from spec_kitty_sync.sync.gates import GateKeeper, look
+from spec_kitty_sync.sync.live import LiveDelivery
 from spec_kitty_sync.sync.project_context import project_context
 from spec_kitty_sync.sync.store import open_home
 
@@ -69,6 +70,7 @@ def build_emitter(
         runs=BlockedRuns(store, clock=wall),
         blocked=keeper.look,
         dropping=keeper.dropping,
+        live=LiveDelivery(store, wall, settings.home.locks_dir, lambda: keeper.situation).deliver,
         on_waiting=on_waiting,
     )
     return EventEmitter(lamport, keeper, config, journal, parts=parts)

@@ -1,0 +1,214 @@
+"""The live connection: one event per frame out, one ack per event back (CONTRACT 5, WebSocket).
+
+A reader thread takes what the server says; it never touches the store.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError, UsageError
+from spec_kitty_sync.events.results import BatchResult, ResultStatus, categorize
+from spec_kitty_sync.sync.ws_session import WsSession
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+_LOG = logging.getLogger(__name__)
+_OPEN_S = 10.0
+_CLOSE_S = 1.0
+_ACK_S = 10.0
+_LARGEST_FRAME = 1024 * 1024
+_REASON_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WsDeadlines:
+    """Seconds to wait for the handshake and the snapshot, for an ack, for the goodbye."""
+
+    open_s: float = _OPEN_S
+    ack_s: float = _ACK_S
+    close_s: float = _CLOSE_S
+
+
+class WebSocketClient:
+    """A connection to the server at *server_url*; `exchange` from one thread at a time.
+
+    *open_session* asks for a session each time; *on_clock* gets the Lamport clock of every
+    snapshot and of every event of others, on the reader's thread.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        open_session: Callable[[], WsSession],
+        *,
+        on_clock: Callable[[int], None],
+        deadlines: WsDeadlines | None = None,
+    ) -> None:
+        self.server_url = server_url
+        self._open_session = open_session
+        self._on_clock = on_clock
+        self._deadlines = deadlines or WsDeadlines()
+        self._connection: ClientConnection | None = None
+        self._reader: threading.Thread | None = None
+        self._answers: queue.SimpleQueue[BatchResult | None] = queue.SimpleQueue()
+        self._ready = threading.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether frames can be sent right now."""
+        return self._connection is not None and self._ready.is_set()
+
+    def connect(self) -> None:
+        """Open a session and wait for its snapshot; nothing happens when connected.
+
+        Raises:
+            UsageError: the package `websockets` is not installed.
+            OfflineError, ReceiverProtocolError, AuthRejectedError: no session.
+        """
+        if self.connected:
+            return
+        self.disconnect()
+        session = self._open_session()
+        self._connection = _open(session, self._deadlines)
+        self._reader = threading.Thread(
+            target=self._read, args=(self._connection,), name="sync-live", daemon=True
+        )
+        self._reader.start()
+        if not self._ready.wait(self._deadlines.open_s):
+            self.disconnect()
+            raise ReceiverProtocolError("the live session sent no snapshot")
+
+    def disconnect(self) -> None:
+        """Close the connection, within the deadline for the goodbye."""
+        connection, self._connection = self._connection, None
+        self._ready.clear()
+        if connection is not None:
+            connection.close()
+        if self._reader is not None:
+            self._reader.join(self._deadlines.close_s)
+            self._reader = None
+
+    def exchange(self, event_id: str, body: bytes) -> BatchResult | None:
+        """Send one event and return the server's word on it; None without one in time."""
+        connection = self._connection
+        if connection is None or not self.connected:
+            return None
+        while not self._answers.empty():  # late answers of earlier events
+            self._answers.get()
+        try:
+            connection.send(b'{"type":"event","event":%b}' % body, text=True)
+        except _closed() as exc:
+            _LOG.info("the live session ended: %s", exc)
+            self._ready.clear()
+            return None
+        return self._await(event_id)
+
+    def _await(self, event_id: str) -> BatchResult | None:
+        while True:
+            try:
+                answer = self._answers.get(timeout=self._deadlines.ack_s)
+            except queue.Empty:
+                # Whatever comes later may be taken for the answer to another event.
+                self._ready.clear()
+                return None
+            if answer is None or answer.event_id == event_id:
+                return answer
+
+    def _read(self, connection: ClientConnection) -> None:
+        """Take frames until the connection ends; then nobody waits for an answer any more."""
+        try:
+            for frame in connection:
+                self._take(connection, frame)
+        except _closed() as exc:
+            _LOG.info("the live session ended: %s", exc)
+        finally:
+            self._ready.clear()
+            self._answers.put(None)
+
+    def _take(self, connection: ClientConnection, frame: str | bytes) -> None:
+        try:
+            said = json.loads(frame)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(said, dict):
+            return
+        match said.get("type"):
+            case "snapshot":
+                self._note(said.get("lamport_clock"))
+                self._ready.set()
+            case "event":
+                event = said.get("event")
+                self._note(event.get("lamport_clock") if isinstance(event, dict) else None)
+            case "ping":
+                connection.send('{"type":"pong"}')
+            case "ack" | "error":
+                answer = read_answer(said)
+                if answer is not None:
+                    self._answers.put(answer)
+
+    def _note(self, lamport_clock: Any) -> None:
+        if type(lamport_clock) is int:
+            self._on_clock(lamport_clock)
+
+
+def read_answer(said: dict[str, Any]) -> BatchResult | None:
+    """Return what an `ack` or `error` frame says of its event; None where it names none."""
+    event_id, status, error = said.get("event_id"), said.get("status"), said.get("error")
+    if not isinstance(event_id, str):
+        return None
+    if said["type"] == "ack" and status == "accepted":
+        return BatchResult(event_id, ResultStatus.SUCCESS)
+    if said["type"] == "ack" and status == "duplicate":
+        return BatchResult(event_id, ResultStatus.DUPLICATE)
+    reason = error[:_REASON_LIMIT] if isinstance(error, str) and error else "refused, no reason"
+    if said["type"] == "error" and status == "rejected":
+        stated = said.get("error_category")
+        category = stated if isinstance(stated, str) and stated else categorize(reason)
+        return BatchResult(event_id, ResultStatus.REJECTED, reason, category)
+    return BatchResult(event_id, ResultStatus.FAILED_TRANSIENT, reason, "server_error")
+
+
+def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
+    """Connect by a socket of our own: no proxy of the environment, no followed redirect."""
+    try:
+        from websockets.exceptions import WebSocketException
+        from websockets.sync.client import connect
+    except ModuleNotFoundError as exc:
+        raise UsageError(
+            "live delivery needs the package websockets",
+            remedy="Run `pip install spec-kitty-sync[websocket]`.",
+        ) from exc
+    parts = urlsplit(session.ws_url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    headers = {"Authorization": f"Bearer {session.ws_token}"} if session.ws_token else {}
+    try:
+        raw = socket.create_connection((parts.hostname or "", port), timeout=deadlines.open_s)
+        return connect(
+            session.ws_url,
+            sock=raw,
+            proxy=None,
+            compression=None,
+            additional_headers=headers,
+            open_timeout=deadlines.open_s,
+            close_timeout=deadlines.close_s,
+            max_size=_LARGEST_FRAME,
+        )
+    except (OSError, WebSocketException, ValueError) as exc:
+        # The message of a failed handshake may repeat headers.
+        raise OfflineError(f"no live session: {type(exc).__name__}") from None
+
+
+def _closed() -> type[Exception]:
+    from websockets.exceptions import ConnectionClosed
+
+    return ConnectionClosed
