@@ -141,11 +141,13 @@ def open_store(
     *,
     synchronous: Synchronous = "FULL",
     on_connect: Callable[[sqlite3.Connection], None] | None = None,
+    any_thread: bool = False,
 ) -> Store:
     """Open or create our database at *path* and bring its schema up to date.
 
     *steps* are SQL scripts in order; `user_version` counts how many have run, each in a
-    transaction of its own together with the others that are missing.
+    transaction of its own together with the others that are missing. *any_thread*: the caller
+    sees to it that only one thread at a time uses the store.
 
     Raises:
         StoreVersionError: a newer version, or another program, wrote the file; untouched.
@@ -154,7 +156,12 @@ def open_store(
     make_private_dir(path.parent)
     touch_private(path)
     try:
-        conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        conn = sqlite3.connect(
+            path,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_S,
+            check_same_thread=not any_thread,
+        )
     except sqlite3.Error as exc:
         raise translate(exc, path) from exc
     try:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.auth.client import origin
 from spec_kitty_sync.delivery.dispatcher import Dispatcher, DrainOptions, StopSignal
+from spec_kitty_sync.delivery.lock import WAIT_S
 from spec_kitty_sync.delivery.receivers import (
     CredentialSource,
     DeliveryReceiver,
@@ -40,6 +41,7 @@ def drain_home(
     include_team: str | None = None,
     watch: Callable[[int, int], None] | None = None,
     stop: StopSignal | None = None,
+    lock_wait_s: float = WAIT_S,
 ) -> DrainReport:
     """Deliver what the resolved target of this home has not been told yet.
 
@@ -50,7 +52,9 @@ def drain_home(
             any network call.
         DrainLockedError: another process delivers to this target.
     """
-    options = DrainOptions(limit=limit, include_team=include_team, progress=watch)
+    options = DrainOptions(
+        limit=limit, include_team=include_team, progress=watch, lock_wait_s=lock_wait_s
+    )
     if stop is not None:
         options = replace(options, stop=stop)
     with open_workspace(settings) as workspace:

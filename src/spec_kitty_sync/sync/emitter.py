@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from spec_kitty_sync._clock import Clock, IdSource
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.events.admission import Admitted, admit
 from spec_kitty_sync.events.models import Event
@@ -82,6 +85,8 @@ class EventEmitter(TypedEvents):
         self._validator = Validator(parts.registry, strict=True)
         self._drafts = DraftMaker(parts.registry, parts.project, parts.wall, parts.new_id)
         self._warned: set[str] = set()
+        self._one_at_a_time = threading.RLock()
+        self._pid = os.getpid()
 
     @property
     def lanes(self) -> str:
@@ -118,6 +123,22 @@ class EventEmitter(TypedEvents):
         options: EmitOptions,
     ) -> Event:
         """Do what `emit` does, with its options in one value."""
+        if os.getpid() != self._pid:
+            raise StoreError(
+                "this emitter was made before the process forked",
+                remedy="Call get_emitter() again in the new process.",
+            )
+        with self._one_at_a_time:
+            event = self._capture(event_type, aggregate_id, payload, options)
+        return Event.from_wire(event.body)
+
+    def _capture(
+        self,
+        event_type: str,
+        aggregate_id: str,
+        payload: Mapping[str, Any],
+        options: EmitOptions,
+    ) -> Admitted:
         blocked = self.parts.blocked()
         draft = self._drafts.make(
             event_type, aggregate_id, payload, team=self.auth.team_slug, options=options
@@ -128,7 +149,12 @@ class EventEmitter(TypedEvents):
         self.clock.copy()
         if seq is not None:
             self._route(seq, event, blocked)
-        return Event.from_wire(event.body)
+        return event
+
+    def close(self) -> None:
+        """Leave an exact copy of the clock behind; the store is its opener's to close."""
+        with self._one_at_a_time:
+            self.clock.close()
 
     def _checked(self, draft: Draft, options: EmitOptions) -> Admitted:
         stated = options.correlation_id or self.parts.correlations.chosen

@@ -36,7 +36,7 @@ def open_emitter(settings: Settings, *, clock: Clock | None = None) -> Iterator[
         try:
             yield emitter
         finally:
-            emitter.clock.close()
+            emitter.close()
 
 
 def build_emitter(

@@ -26,7 +26,7 @@ def steps() -> tuple[str, ...]:
     )
 
 
-def open_home(home: Home, *, synchronous: str = "FULL") -> Store:
+def open_home(home: Home, *, synchronous: str = "FULL", any_thread: bool = False) -> Store:
     """Open `journal.db` for reading and writing, creating or upgrading it.
 
     Raises:
@@ -34,7 +34,7 @@ def open_home(home: Home, *, synchronous: str = "FULL") -> Store:
     """
     level: Literal["FULL", "NORMAL"] = "NORMAL" if synchronous == "NORMAL" else "FULL"
     home.ensure()
-    return open_store(home.journal_db, steps(), synchronous=level)
+    return open_store(home.journal_db, steps(), synchronous=level, any_thread=any_thread)
 
 
 def read_home(home: Home) -> Store | None:

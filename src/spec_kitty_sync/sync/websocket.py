@@ -193,7 +193,7 @@ def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
     headers = {"Authorization": f"Bearer {session.ws_token}"} if session.ws_token else {}
     try:
         raw = socket.create_connection((parts.hostname or "", port), timeout=deadlines.open_s)
-        return connect(
+        connecting = connect(
             session.ws_url,
             sock=raw,
             proxy=None,
@@ -203,6 +203,8 @@ def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
             close_timeout=deadlines.close_s,
             max_size=_LARGEST_FRAME,
         )
+        # Entered by hand: the connection outlives this function, `disconnect` closes it.
+        return connecting.__enter__()
     except (OSError, WebSocketException, ValueError) as exc:
         # The message of a failed handshake may repeat headers.
         raise OfflineError(f"no live session: {type(exc).__name__}") from None
