@@ -34,9 +34,10 @@ def retry_after_s(value: str | None, now_ms: int) -> float | None:
     if value is None:
         return None
     text = value.strip()
-    try:
-        seconds = float(int(text)) if len(text) < 20 else _RETRY_AFTER_MAX_S
-    except ValueError:
+    if text.removeprefix("-").isdecimal() and text.isascii():
+        # No int() of a thousand digits.
+        seconds = float(text[:20])
+    else:
         asked = _http_date_s(text)
         if asked is None:
             return None

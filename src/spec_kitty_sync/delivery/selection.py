@@ -93,11 +93,11 @@ class Selection:
         room = min(self._limits.events, at_most or self._limits.events)
         held: dict[int, str] = {}
         with self._store.reading() as conn:
-            due = self._due(conn, room, held)
             opened = self._opened(conn, room, held)
             new, upto = self._new(conn, room)
-        first = sorted(opened + new) if opened else new
-        retries = due[: max(room // 2, room - len(first))]
+            first = sorted(opened + new) if opened else new
+            # Retries take at most half a batch while new events wait.
+            retries = self._due(conn, max(room // 2, room - len(first)), held)
         first = first[: room - len(retries)]
         fitting = self._fitting(first + retries)
         retries = retries[: max(0, fitting - len(first))]
