@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from receiver_server import Server, event, ulid
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 
@@ -120,3 +120,13 @@ def test_live_session_hears_what_others_store(open_receiver: Server) -> None:
         assert receive(other) == {"type": "event", "event": sent}
         assert open_receiver.statuses([event(900_101)]) == ["success"]
         assert receive(one)["event"]["event_id"] == ulid(900_101)
+
+
+def test_live_sessions_do_not_hold_up_the_end(serve_receiver: Callable[..., Server]) -> None:
+    """SIGTERM closes open sessions and ends the process with 0."""
+    server = serve_receiver("--no-auth")
+    with session(server) as connection:
+        assert ask(connection, {"type": "event", "event": event(1)})["type"] == "ack"
+        assert server.stop() == 0
+        with pytest.raises(ConnectionClosed):
+            connection.recv(timeout=10)

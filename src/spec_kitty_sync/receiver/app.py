@@ -45,7 +45,7 @@ def build_app(
         try:
             yield
         finally:
-            await receiver.stop()
+            await receiver.end()
 
     app = Starlette(
         routes=_routes(receiver),

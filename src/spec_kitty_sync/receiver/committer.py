@@ -52,6 +52,10 @@ class Committer:
             await self._running
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
 
+    def end(self) -> None:
+        """Let the thread go; nothing can be opened or added any more."""
+        self._thread.shutdown()
+
     async def _run(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []

@@ -44,6 +44,12 @@ class Receiver:
         """Finish what is being stored, then close the store."""
         await self._committer.close()
 
+    async def end(self) -> None:
+        """Stop for good."""
+        await self.stop()
+        self._committer.end()
+        self._judging.shutdown()
+
     async def restart(self) -> None:
         """Close and open the store, as a new process would."""
         await self.stop()
