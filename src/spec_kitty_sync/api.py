@@ -96,11 +96,15 @@ def _exit_code(drain: DrainReport, report: StatusReport) -> int:
     return 1 if failed or drain.stop is not None or report.legacy_sources.waiting else 0
 
 
-def status(settings: Settings) -> StatusReport:
-    """Return how things stand; reads only."""
+def status(settings: Settings, *, check: bool = False) -> StatusReport:
+    """Return how things stand; reads only. With *check* the server is asked too.
+
+    Raises:
+        StoreError: the journal cannot be read.
+    """
     from spec_kitty_sync.sync.status import build_status
 
-    return build_status(settings)
+    return build_status(settings, check=check)
 
 
 def diagnose(

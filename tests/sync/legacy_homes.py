@@ -118,8 +118,8 @@ def contents(home: Path) -> dict[str, list[tuple[object, ...]]]:
         "quarantine": "SELECT s.path, q.source_row, q.body, q.reason FROM migration_quarantine q"
         " JOIN migration_source s ON s.id = q.source_id ORDER BY 1, 2",
         "sources": "SELECT path, outcome, row_count, fingerprint FROM migration_source ORDER BY 1",
-        "counts": "SELECT local_only, team, hold, superseded, removed, events, bytes"
-        " FROM event_journal_count ORDER BY 1, 2, 3, 4, 5",
+        "counts": "SELECT local_only, team, hold, superseded, removed, sum(events), sum(bytes)"
+        " FROM event_journal_count GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
         "audit": "SELECT action, subject, reason FROM migration_audit ORDER BY id",
     }
     with closing(sqlite3.connect(home / "journal.db")) as conn:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from spec_kitty_sync._clock import Clock
-from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.auth.credentials import (
     Credentials,
     credentials_lock,
@@ -22,6 +22,9 @@ from spec_kitty_sync.auth.credentials import (
 )
 from spec_kitty_sync.auth.tokens import TokenEndpoint, TokenPair
 from spec_kitty_sync.errors import DeliveryError, StoreError, TargetError
+
+if TYPE_CHECKING:
+    from spec_kitty_sync._http import HttpClient
 
 _LOG = logging.getLogger(__name__)
 _REFRESH_AHEAD = timedelta(seconds=60)

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from spec_kitty_sync._http import Reply
 from spec_kitty_sync.errors import AuthRejectedError, CredentialError, ReceiverProtocolError
+
+if TYPE_CHECKING:
+    from spec_kitty_sync._http import Reply
 
 TOKEN_PATH = "/api/v1/token/"
 REFRESH_PATH = "/api/v1/token/refresh/"

@@ -51,6 +51,8 @@ def plain(value: object) -> Any:
     """Return *value* as JSON-ready data: dataclasses, enums, paths and times included."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(plain(k)): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -71,16 +73,6 @@ def _scalar(value: object) -> Any:
 def print_json(value: object) -> None:
     """Print *value* as the one JSON object of a `--json` run."""
     click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
-
-
-def size(count: int) -> str:
-    """Return bytes with a unit a person reads."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -7,6 +7,7 @@ import click
 from spec_kitty_sync.cli.main import LazyGroup
 
 _DELIVER = "spec_kitty_sync.cli.sync_delivery"
+_STATUS = "spec_kitty_sync.cli.sync_status"
 
 
 @click.group(
@@ -19,7 +20,7 @@ _DELIVER = "spec_kitty_sync.cli.sync_delivery"
         ),
         "now": (_DELIVER, "now", "Deliver every event that may leave."),
         "server": (_DELIVER, "server", "Show or choose the server events go to."),
-        "status": (_DELIVER, "status", "What is delivered, what waits, and why."),
+        "status": (_STATUS, "status", "What is delivered, what waits, and why."),
     },
 )
 def sync() -> None:

@@ -1,4 +1,4 @@
-"""`sync server`, `sync now`, `sync status`: parse, call, render."""
+"""`sync server`, `sync now`: parse, call, render."""
 
 from __future__ import annotations
 
@@ -45,17 +45,3 @@ def now(limit: int | None, home: Path | None, as_json: bool) -> int:
     with render.progress(quiet=as_json) as watch:
         result = api.deliver(settings, limit=limit, watch=watch)
     return render_sync.delivery(result, as_json=as_json)
-
-
-@click.command()
-@home_option
-@json_option
-def status(home: Path | None, as_json: bool) -> int:
-    """Say what is delivered, what waits, and why.
-
-    \b
-    Examples:
-      spec-kitty sync status
-      spec-kitty sync status --json
-    """
-    return render_sync.status(api.status(settings_from(home)), as_json=as_json)

@@ -15,11 +15,18 @@ from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._json import canonical_hash
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import EventConflictError, JsonError
+from spec_kitty_sync.event_journal.counting import (
+    CountGroup,
+    NewRow,
+    add_rows,
+    oldest_retained,
+    read_groups,
+    shift_rows,
+)
 from spec_kitty_sync.event_journal.models import (
     Appended,
     AppendReceipt,
     AppendResult,
-    CountGroup,
     DeliveryFacts,
     JournalRecord,
     NothingDelivered,
@@ -36,27 +43,6 @@ _IDENTITY = """
 SELECT seq, body_sha256, canonical_hash, body FROM event_journal WHERE event_id = ?
 """
 _TOP = "SELECT coalesce(max(seq), 0) FROM event_journal"
-_COUNT_NEW = """
-INSERT INTO event_journal_count VALUES (?, ?, ?, 0, '', ?, ?)
-ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
-"""
-_COUNT_SHIFT = """
-INSERT INTO event_journal_count
-SELECT tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
-       coalesce(removed, ''), count(*) * ?1, sum(body_bytes) * ?1
-FROM event_journal WHERE seq IN (SELECT value FROM json_each(?2))
-GROUP BY 1, 2, 3, 4, 5
-ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
-"""
-_COUNT_PRUNE = "DELETE FROM event_journal_count WHERE events = 0"
-_COUNTS = """
-SELECT local_only, team, hold, superseded, removed, events, bytes FROM event_journal_count
-"""
-_OLDEST = """
-SELECT occurred_at, appended_at_ms FROM event_journal
-WHERE seq >= (SELECT seq FROM event_journal_mark WHERE name = 'first_kept') AND body IS NOT NULL
-ORDER BY seq LIMIT 1
-"""
 _COALESCIBLE = """
 SELECT seq FROM event_journal
 WHERE coalesce_identity = ? AND superseded_by IS NULL AND removed IS NULL AND seq < ?
@@ -115,7 +101,7 @@ class SqliteJournal:
             cursor = conn.execute(_INSERT, _row(event, self._clock.now_ms()))
             if cursor.rowcount == 1:
                 seq = cursor.lastrowid or 0
-                conn.execute(_COUNT_NEW, (*_group(event), 1, len(event.body)))
+                add_rows(conn, [_counted(event, seq)])
                 if event.coalesce_identity is not None:
                     self._supersede_older(conn, event.coalesce_identity, seq)
                 return AppendReceipt(seq, event.event_id, inserted=True)
@@ -186,9 +172,7 @@ class SqliteJournal:
 
     def shift_counts(self, conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None:
         """Take the rows *seqs* out of the counts (-1) or put them in (+1)."""
-        conn.execute(_COUNT_SHIFT, (sign, json.dumps(list(seqs))))
-        if sign > 0:
-            conn.execute(_COUNT_PRUNE)
+        shift_rows(conn, seqs, sign)
 
     def standing(self, event: Admitted) -> Appended | None:
         """Tell how appending *event* would end, SAME or CONFLICT; None if its id is new."""
@@ -232,19 +216,11 @@ class SqliteJournal:
 
     def counts(self) -> tuple[CountGroup, ...]:
         """Return the maintained counts, one group for each combination of markers."""
-        with self._store.reading() as conn:
-            return tuple(
-                CountGroup(
-                    bool(lo), team or None, hold or None, bool(sup), removed or None, n, size
-                )
-                for lo, team, hold, sup, removed, n, size in conn.execute(_COUNTS)
-            )
+        return read_groups(self._store)
 
     def oldest_retained(self) -> tuple[str | None, int] | None:
         """Return (occurred_at, appended_at_ms) of the oldest event whose body is kept."""
-        with self._store.reading() as conn:
-            row = conn.execute(_OLDEST).fetchone()
-        return (row[0], row[1]) if row else None
+        return oldest_retained(self._store)
 
     def highest_clock(self, after: int = 0) -> tuple[int, int]:
         """Return (highest Lamport clock, highest seq) of the rows with seq > *after*."""
@@ -253,16 +229,19 @@ class SqliteJournal:
         return int(clock), int(seq)
 
 
-def _group(event: Admitted) -> tuple[bool, str, str]:
-    return event.tier == 0, event.team or "", event.hold or ""
+def _counted(event: Admitted, seq: int) -> NewRow:
+    return seq, event.tier == 0, event.team or "", event.hold or "", len(event.body)
 
 
 def _count(conn: sqlite3.Connection, chunk: list[Admitted], answers: list[AppendResult]) -> None:
-    sizes: dict[tuple[bool, str, str], list[int]] = {}
-    for event, answer in zip(chunk, answers, strict=True):
-        if answer.outcome is Appended.INSERTED:
-            sizes.setdefault(_group(event), []).append(len(event.body))
-    conn.executemany(_COUNT_NEW, [(*key, len(found), sum(found)) for key, found in sizes.items()])
+    add_rows(
+        conn,
+        (
+            _counted(event, answer.seq)
+            for event, answer in zip(chunk, answers, strict=True)
+            if answer.outcome is Appended.INSERTED
+        ),
+    )
 
 
 def _row(event: Admitted, now_ms: int) -> tuple[object, ...]:

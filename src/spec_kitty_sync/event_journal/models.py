@@ -66,19 +66,6 @@ class JournalRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class CountGroup:
-    """How many rows share one combination of markers; `bytes` sums their bodies' sizes."""
-
-    local_only: bool
-    team: str | None
-    hold: str | None
-    superseded: bool
-    removed: str | None
-    events: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """A correction or removal that an operator asked for; `at_ms` is epoch milliseconds."""
 

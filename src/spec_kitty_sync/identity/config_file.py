@@ -27,6 +27,15 @@ def read_config(root: Path) -> Mapping[str, Any]:
     return document if document is not None else {}
 
 
+def mentions(root: Path, word: str) -> bool:
+    """Whether *word* stands anywhere in the file of the project at *root*; parses nothing.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    return word in _text(root / CONFIG)
+
+
 def write_project(root: Path, parts: Mapping[str, str]) -> None:
     """Set the keys of `project`; comments, other keys and their layout stay as they are.
 
@@ -90,10 +99,10 @@ def _text(path: Path) -> str:
 
 
 def _parse(text: str, path: Path) -> Any:
-    from ruamel.yaml.error import YAMLError
-
     if not text.strip():
         return None
+    from ruamel.yaml.error import YAMLError
+
     try:
         document = _yaml().load(text)
     except (YAMLError, ValueError) as exc:

@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from spec_kitty_sync._clock import Clock
-from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.auth.client import AuthClient
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
 from spec_kitty_sync.errors import CredentialError, SpecKittyError, UnsafePathError
 from spec_kitty_sync.identity.config_file import CONFIG
-from spec_kitty_sync.identity.project import find_project_root
+from spec_kitty_sync.identity.repository import find_project_root
 from spec_kitty_sync.sync.blocked import BlockedReason
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 from spec_kitty_sync.sync.modes import (
@@ -29,6 +29,9 @@ from spec_kitty_sync.sync.target_authority import (
     ResolvedSyncTarget,
     resolve_target,
 )
+
+if TYPE_CHECKING:
+    from spec_kitty_sync._http import HttpClient
 
 SYNC_FLAG = "SPEC_KITTY_ENABLE_SAAS_SYNC"
 _FRESH_S = 5.0
@@ -125,6 +128,8 @@ def auth_client(
     """Return the login of this home as seen from the server at *url*."""
 
     def open_client() -> HttpClient:
+        from spec_kitty_sync._http import HttpClient
+
         return HttpClient(allow_http=config.allow_http, deadline_s=_TOKEN_DEADLINE_S)
 
     return AuthClient(settings.home.credentials, url, clock=clock, open_client=open_client)

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class HoldReason:
+class HoldReason(NamedTuple):
     """What a reason means; `remedy` is None where staying here is what was asked for."""
 
     meaning: str
     remedy: str | None
 
 
-_REPLACE = "Correct one with `spec-kitty sync replace EVENT_ID --file FILE`."
-_KNOWN = {
-    "local_only": HoldReason("tier 0: stays on this machine by choice", None),
-    "superseded": HoldReason("a newer event took its place", None),
-    "archived": HoldReason("its bytes were archived or collected", None),
-    "no_identity": HoldReason("without project identity (project_uuid)", _REPLACE),
-    "other_team": HoldReason(
-        "belongs to another team", "Send with `spec-kitty sync now --include-team TEAM`."
-    ),
-    "migration_conflict": HoldReason(
-        "two sources disagree about its content", "Run `spec-kitty sync migrate conflicts list`."
-    ),
-    "too_large": HoldReason("larger than the receiver takes", _REPLACE),
-    "corrupt": HoldReason("stored bytes differ from their hash", "Run `spec-kitty sync verify`."),
-}
+def _listed(code: str) -> str:
+    return (
+        f"Run `spec-kitty sync show --held {code}` to list them, then "
+        "`spec-kitty sync replace EVENT_ID --file FILE`."
+    )
 
 
 def hold_reason(code: str) -> HoldReason:
     """Return what *code* means; an unknown one is shown as it is."""
-    known = _KNOWN.get(code)
-    return known or HoldReason(f"cannot be sent: {code.replace('_', ' ')}", _REPLACE)
+    match code:
+        case "local_only":
+            return HoldReason("tier 0, stays on this machine by choice", None)
+        case "no_identity":
+            return HoldReason("without project identity (project_uuid)", _listed(code))
+        case "other_team":
+            return HoldReason(
+                "of another team", "Run `spec-kitty sync now --include-team TEAM` to send them."
+            )
+        case "migration_conflict":
+            return HoldReason(
+                "whose content two sources disagree about",
+                "Run `spec-kitty sync migrate conflicts list`.",
+            )
+        case "too_large":
+            return HoldReason("larger than the receiver takes", _listed(code))
+        case "corrupt":
+            return HoldReason(
+                "whose stored bytes are damaged",
+                "Run `spec-kitty sync verify`, then `spec-kitty sync restore FILE` a backup.",
+            )
+        case _:
+            return HoldReason(f"that cannot be sent: {code.replace('_', ' ')}", _listed(code))

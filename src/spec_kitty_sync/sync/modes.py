@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spec_kitty_sync.errors import UsageError
-from spec_kitty_sync.identity.config_file import CONFIG, read_config
-from spec_kitty_sync.identity.project import find_project_root
+from spec_kitty_sync.identity.config_file import CONFIG, mentions, read_config
+from spec_kitty_sync.identity.repository import find_project_root
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 
 MODE_VARIABLE = "SPEC_KITTY_SYNC_MODE"
@@ -81,7 +81,8 @@ def project_settings(cwd: Path) -> Mapping[str, Any]:
         UsageError: the file is no YAML mapping.
     """
     root = find_project_root(cwd)
-    section = read_config(root).get("sync") if root else None
+    # Parsing YAML takes longer than a whole status report, and few projects state a mode.
+    section = read_config(root).get("sync") if root and mentions(root, "sync") else None
     return section if isinstance(section, dict) else {}
 
 

@@ -2,174 +2,181 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from contextlib import ExitStack
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
-from spec_kitty_sync.delivery.counting import read_counts
-from spec_kitty_sync.delivery.history import failed_events
+from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.event_journal.models import CountGroup
+from spec_kitty_sync.event_journal.counting import newest_appended_at, oldest_retained
+from spec_kitty_sync.sync import attention
+from spec_kitty_sync.sync.auth_status import AuthStanding, auth_standing
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.hold_reasons import hold_reason
-from spec_kitty_sync.sync.legacy_status import legacy_section
+from spec_kitty_sync.sync.legacy_status import legacy_queue, legacy_section, migration_section
+from spec_kitty_sync.sync.standing import Standing, delivered_to, read_standing
 from spec_kitty_sync.sync.status_report import (
     SCHEMA_VERSION,
-    Attention,
-    BodyUploadSection,
+    BackgroundSection,
+    ConnectionSection,
     FailedEvent,
     Held,
     JournalSection,
     LedgerSection,
     LegacySection,
+    QueueFile,
+    QueueStats,
     StatusReport,
     TargetsSection,
     TargetSummary,
     TerminalSection,
 )
-from spec_kitty_sync.sync.target_authority import (
-    OverrideMode,
-    ResolvedSyncTarget,
-    resolve_target,
-)
 from spec_kitty_sync.sync.workspace import Workspace, read_workspace
 
+STALLED_AFTER_HOURS = 24
 _SUGGEST_GC_BYTES = 50 * 1024 * 1024
 _LISTED = 20
-_SHOWN_ELSEWHERE = frozenset({"archived", "superseded"})
-
+_HOUR_MS = 3_600_000
 _PARKED = ("terminal_failed", "dead_letter")
+_NOT_ASKED = ConnectionSection(False, None, None, None, None, None, None, None, None)
+_EMPTY = Standing(
+    None,
+    LedgerSection(0, 0, 0, 0, 0, 0, 0, 0, 0),
+    {},
+    QueueStats(0, 0, None, {}, ()),
+    None,
+    (),
+)
 
 
-def build_status(settings: Settings, *, clock: Clock | None = None) -> StatusReport:
-    """Return how things stand in this home. Reads only, and answers in the same time at any size.
+def build_status(
+    settings: Settings, *, check: bool = False, clock: Clock | None = None
+) -> StatusReport:
+    """Return how things stand in this home: writes nothing, takes no longer for a large journal.
+
+    With *check* the server is asked too, with the real token, and `exit_code` is 3 when
+    something needs attention.
 
     Raises:
         StoreError: the journal cannot be read.
+        UsageError, TargetUrlError: a setting is wrong.
     """
     clock = clock or SystemClock()
-    with read_workspace(settings, clock=clock) as workspace:
-        legacy, uploads = legacy_section(settings.home, workspace.store if workspace else None)
-        if workspace is None:
-            return _report(settings, clock, _nothing(resolve_target(settings)), legacy, uploads)
-        return _report(settings, clock, _standing(workspace), legacy, uploads)
+    with ExitStack() as stack:
+        workspace = stack.enter_context(read_workspace(settings, clock=clock))
+        return _report(settings, workspace, clock, check=check)
 
 
-class _Standing:
-    """What the journal's database says."""
-
-    def __init__(
-        self,
-        resolved: ResolvedSyncTarget,
-        journal: JournalSection,
-        targets: TargetsSection,
-        ledger: LedgerSection,
-        held: tuple[Held, ...],
-        terminal: TerminalSection,
-    ) -> None:
-        self.resolved = resolved
-        self.journal = journal
-        self.targets = targets
-        self.ledger = ledger
-        self.held = held
-        self.terminal = terminal
-
-
-def _nothing(resolved: ResolvedSyncTarget) -> _Standing:
-    return _Standing(
-        resolved,
-        JournalSection(0, 0, 0, 0, None, 0, False, None),
-        TargetsSection(None, ()),
-        LedgerSection(0, 0, 0, 0, 0, 0, 0, 0, 0),
-        (),
-        TerminalSection(0, ()),
+def _report(
+    settings: Settings, workspace: Workspace | None, clock: Clock, *, check: bool
+) -> StatusReport:
+    store = workspace.store if workspace else None
+    standing = read_standing(workspace) if workspace else _EMPTY
+    legacy, uploads = legacy_section(settings.home, store)
+    migration = migration_section(store)
+    auth = auth_standing(settings, workspace.targets if workspace else None, clock=clock)
+    connection = _probe(settings, clock) if check and not auth.facts_missing else _NOT_ASKED
+    held = _held(standing)
+    terminal = _terminal(store, standing)
+    background = _background(workspace, standing)
+    found = (
+        *attention.target_attention(auth.resolved),
+        *attention.auth_attention(auth.section, standing.ledger, auth.remedy),
+        *attention.connection_attention(connection, auth.login_remedy),
+        *attention.delivery_attention(background, terminal),
+        *attention.migration_attention(legacy, migration),
+        *attention.hold_attention(held),
+    )
+    stats = standing.stats
+    return StatusReport(
+        schema_version=SCHEMA_VERSION,
+        ok=not found,
+        exit_code=3 if check and found else 0,
+        generated_at=utc_iso(clock.now_ms()),
+        home=str(settings.home.root),
+        summary=_in_one_line(standing, held, terminal, legacy, auth),
+        active_queue=_active_queue(settings, stats),
+        legacy_queue=legacy_queue(settings.home, legacy),
+        total_pending=stats.total_pending,
+        total_failed=stats.total_failed,
+        oldest_event_age=stats.oldest_event_age,
+        retry_distribution=stats.retry_distribution,
+        top_event_types=stats.top_event_types,
+        target_authority=auth.resolved,
+        event_journal=_journal(workspace, standing),
+        delivery_targets=_targets(workspace, standing.target),
+        delivery_ledger=standing.ledger,
+        held=held,
+        terminal_failures=terminal,
+        migration_conflicts=migration,
+        legacy_sources=legacy,
+        body_upload_compatibility=uploads,
+        background=background,
+        auth=auth.section,
+        connection=connection,
+        attention=found,
     )
 
 
-def _standing(workspace: Workspace) -> _Standing:
-    target = workspace.known_target()
-    states = read_counts(workspace.store, target) if target else {}
-    beyond = workspace.beyond(target)
-    by_state: Counter[str] = Counter()
-    held: Counter[str] = Counter()
-    for (state, category), n in states.items():
-        by_state[state] += n
-        if state == "held":
-            held[category] += n
-    for barrier, n in beyond.items():
-        if barrier is not None:
-            held[barrier] += n
-    groups = workspace.journal.counts()
-    ledger = _ledger(workspace, target, by_state, held, beyond.get(None, 0))
-    return _Standing(
-        workspace.resolved,
-        _journal(workspace, groups, ledger),
-        _targets(workspace, target),
-        ledger,
-        _held(held),
-        _terminal(workspace, target, by_state),
-    )
+def _probe(settings: Settings, clock: Clock) -> ConnectionSection:
+    from spec_kitty_sync.sync.probing import probe
+
+    return probe(settings, clock=clock)
 
 
-def _ledger(
-    workspace: Workspace,
-    target: Target | None,
-    by_state: Counter[str],
-    held: Counter[str],
-    beyond: int,
-) -> LedgerSection:
-    others = sum(
-        _delivered(workspace, each)
-        for each in workspace.targets.all()
-        if target is None or each.target_id != target.target_id
-    )
-    retrying = by_state["pending"] + by_state["transient"] + by_state["rejected"]
-    return LedgerSection(
-        undelivered=by_state["open"] + beyond + retrying,
-        delivered_current_target=by_state["delivered"],
-        delivered_previous_target=others,
-        pending=by_state["pending"],
-        rejected=by_state["rejected"],
-        transient=by_state["transient"],
-        held=sum(held.values()),
-        dead_letter=by_state["dead_letter"],
-        terminal_failed=by_state["terminal_failed"],
-    )
+def _active_queue(settings: Settings, stats: QueueStats) -> QueueFile:
+    path = settings.home.journal_db
+    return QueueFile(str(path), path.exists(), stats.total_pending)
 
 
-def _journal(
-    workspace: Workspace, groups: tuple[CountGroup, ...], ledger: LedgerSection
-) -> JournalSection:
-    kept = [group for group in groups if group.removed is None]
+def _journal(workspace: Workspace | None, standing: Standing) -> JournalSection:
+    if workspace is None:
+        return JournalSection(0, 0, 0, 0, None, 0, 0, None, None, False, None)
+    kept = [group for group in standing.groups if group.removed is None]
     size = sum(group.bytes for group in kept)
-    oldest = workspace.journal.oldest_retained()
-    suggest = size >= _SUGGEST_GC_BYTES and ledger.undelivered == 0
+    oldest = oldest_retained(workspace.store)
+    newest_ms = newest_appended_at(workspace.store)
+    suggest = size >= _SUGGEST_GC_BYTES and standing.ledger.undelivered == 0
     return JournalSection(
         retained_event_count=sum(group.events for group in kept),
-        archived_event_count=sum(group.events for group in groups if group.removed),
+        archived_event_count=sum(group.events for group in standing.groups if group.removed),
         local_only_count=sum(group.events for group in kept if group.local_only),
         superseded_count=sum(group.events for group in kept if group.superseded),
         oldest_retained_event_at=(oldest[0] or utc_iso(oldest[1])) if oldest else None,
         journal_size_bytes=size,
+        file_bytes=_on_disk(workspace.store),
+        newest_event_at=_moment(newest_ms),
+        growth_bytes_per_day=_growth(size, oldest[1] if oldest else None, newest_ms),
         gc_suggested=suggest,
         gc_suggestion="Run `spec-kitty sync gc` to see what can go." if suggest else None,
     )
 
 
-def _targets(workspace: Workspace, current: Target | None) -> TargetsSection:
+def _on_disk(store: Store) -> int:
+    wal = store.path.with_name(store.path.name + "-wal")
+    return sum(path.stat().st_size for path in (store.path, wal) if path.exists())
+
+
+def _growth(size: int, oldest_ms: int | None, newest_ms: int | None) -> int | None:
+    """Return bytes a day between the first and the last kept event; None within the first hour."""
+    if oldest_ms is None or newest_ms is None or newest_ms - oldest_ms < _HOUR_MS:
+        return None
+    return round(size * 24 * _HOUR_MS / (newest_ms - oldest_ms))
+
+
+def _targets(workspace: Workspace | None, current: Target | None) -> TargetsSection:
+    if workspace is None:
+        return TargetsSection(None, ())
     others = [
-        _summary(workspace, each)
+        target_summary(workspace, each)
         for each in workspace.targets.all()
         if current is None or each.target_id != current.target_id
     ]
-    return TargetsSection(_summary(workspace, current) if current else None, tuple(others))
+    return TargetsSection(target_summary(workspace, current) if current else None, tuple(others))
 
 
-def _delivered(workspace: Workspace, target: Target) -> int:
-    counts = read_counts(workspace.store, target)
-    return sum(n for (state, _), n in counts.items() if state == "delivered")
-
-
-def _summary(workspace: Workspace, target: Target) -> TargetSummary:
+def target_summary(workspace: Workspace, target: Target) -> TargetSummary:
+    """Return what a list of targets shows of *target*."""
     return TargetSummary(
         target_id=target.target_id,
         url=target.url,
@@ -177,10 +184,12 @@ def _summary(workspace: Workspace, target: Target) -> TargetSummary:
         team=target.team_slug,
         active=target.active,
         epoch=target.epoch,
-        delivered_count=_delivered(workspace, target),
+        delivered_count=delivered_to(workspace, target),
         last_attempt_at=_moment(target.last_attempt_at),
         last_delivery_at=_moment(target.last_delivery_at),
         last_stop=target.last_stop,
+        deployment_id=target.deployment.deployment_id,
+        environment_name=target.deployment.environment_name,
     )
 
 
@@ -188,100 +197,90 @@ def _moment(epoch_ms: int | None) -> str | None:
     return None if epoch_ms is None else utc_iso(epoch_ms)
 
 
-def _held(held: Counter[str]) -> tuple[Held, ...]:
-    found = []
-    for code, count in sorted(held.items(), key=lambda item: (-item[1], item[0])):
-        if code not in _SHOWN_ELSEWHERE and count:
-            reason = hold_reason(code)
-            found.append(Held(code, count, reason.meaning, reason.remedy))
-    return tuple(found)
+def _held(standing: Standing) -> tuple[Held, ...]:
+    counts = sorted(standing.held.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Held(code, count, *hold_reason(code)) for code, count in counts if count)
 
 
-def _terminal(
-    workspace: Workspace, target: Target | None, by_state: Counter[str]
-) -> TerminalSection:
-    if target is None:
-        return TerminalSection(0, ())
-    parked = failed_events(workspace.store, target, states=_PARKED, n=_LISTED)
-    return TerminalSection(
-        count=by_state["terminal_failed"] + by_state["dead_letter"],
-        events=tuple(FailedEvent(e.event_id, e.target_id, e.reason or None) for e in parked),
-    )
-
-
-def _report(
-    settings: Settings,
-    clock: Clock,
-    standing: _Standing,
-    legacy: LegacySection,
-    uploads: BodyUploadSection,
-) -> StatusReport:
-    attention = _attention(standing, legacy)
-    return StatusReport(
-        schema_version=SCHEMA_VERSION,
-        ok=not attention,
-        exit_code=0,
-        generated_at=utc_iso(clock.now_ms()),
-        home=str(settings.home.root),
-        summary=_in_one_line(standing, legacy),
-        target_authority=standing.resolved,
-        event_journal=standing.journal,
-        delivery_targets=standing.targets,
-        delivery_ledger=standing.ledger,
-        held=standing.held,
-        terminal_failures=standing.terminal,
-        legacy_sources=legacy,
-        body_upload_compatibility=uploads,
-        attention=attention,
-    )
-
-
-def _attention(standing: _Standing, legacy: LegacySection) -> tuple[Attention, ...]:
-    found = []
-    if standing.resolved.override_mode is OverrideMode.SETUP_ONLY:
-        found.append(
-            Attention(
-                "target_conflict",
-                "configuration and environment name different servers",
-                "Set SPEC_KITTY_TARGET_OVERRIDE=process, or run `spec-kitty sync server URL`.",
-            )
-        )
-    if legacy.waiting:
-        found.append(
-            Attention(
-                "legacy_rows_waiting",
-                f"{legacy.waiting} events wait in queues of older versions",
-                "Run `spec-kitty sync migrate`.",
-            )
-        )
-    if standing.terminal.count:
-        found.append(
-            Attention(
-                "parked_events",
-                f"{standing.terminal.count} events are not sent again by themselves",
-                "Run `spec-kitty sync retry --dead --terminal` when the cause is mended.",
-            )
-        )
-    found.extend(
-        Attention(f"held_{held.reason}", f"{held.count} events: {held.meaning}", held.remedy)
-        for held in standing.held
-        if held.remedy
-    )
-    return tuple(found)
-
-
-def _in_one_line(standing: _Standing, legacy: LegacySection) -> str:
+def _terminal(store: Store | None, standing: Standing) -> TerminalSection:
     ledger = standing.ledger
+    count = ledger.dead_letter + ledger.terminal_failed
+    if store is None or standing.target is None or not count:
+        return TerminalSection(count, ledger.dead_letter, ledger.terminal_failed, ())
+    from spec_kitty_sync.delivery.history import failed_events
+
+    parked = failed_events(store, standing.target, states=_PARKED, n=_LISTED)
+    listed = tuple(FailedEvent(e.event_id, e.target_id, e.reason or None) for e in parked)
+    return TerminalSection(count, ledger.dead_letter, ledger.terminal_failed, listed)
+
+
+def _background(workspace: Workspace | None, standing: Standing) -> BackgroundSection:
+    target = standing.target
+    if workspace is None or target is None:
+        oldest = _moment(standing.oldest_ms)
+        return BackgroundSection(
+            None, None, None, None, oldest, None, STALLED_AFTER_HOURS, 0, False
+        )
+    from spec_kitty_sync.delivery.history import count_stalled, next_retry_at
+
+    now_ms = workspace.clock.now_ms()
+    ledger = standing.ledger
+    retrying = ledger.pending + ledger.transient + ledger.rejected
+    return BackgroundSection(
+        last_attempt_at=_moment(target.last_attempt_at),
+        last_delivery_at=_moment(target.last_delivery_at),
+        last_stop=target.last_stop,
+        next_retry_at=_moment(next_retry_at(workspace.store, target)) if retrying else None,
+        oldest_undelivered_at=_moment(standing.oldest_ms),
+        stalled_since=_moment(_stalled_since(standing, now_ms)),
+        stalled_after_hours=STALLED_AFTER_HOURS,
+        pending_stalled_count=(
+            count_stalled(workspace.store, target, now_ms=now_ms) if ledger.pending else 0
+        ),
+        drain_running=_drain_running(workspace, target),
+    )
+
+
+def _stalled_since(standing: Standing, now_ms: int) -> int | None:
+    """Return since when events could leave and none did, if that is longer than the limit."""
+    ledger, target = standing.ledger, standing.target
+    if target is None or standing.oldest_ms is None or ledger.undelivered == ledger.pending:
+        return None
+    since = max(standing.oldest_ms, target.last_delivery_at or 0)
+    return since if now_ms - since > STALLED_AFTER_HOURS * _HOUR_MS else None
+
+
+def _drain_running(workspace: Workspace, target: Target) -> bool:
+    locks = workspace.settings.home.locks_dir
+    # Trying the lock opens it for writing, which a read-only home refuses.
+    if not os.access(locks / f"drain-{target.target_id}.lock", os.W_OK):
+        return False
+    from spec_kitty_sync.delivery.lock import drain_running
+
+    return drain_running(locks, target.target_id)
+
+
+def _in_one_line(
+    standing: Standing,
+    held: tuple[Held, ...],
+    terminal: TerminalSection,
+    legacy: LegacySection,
+    auth: AuthStanding,
+) -> str:
     parts = []
-    if ledger.undelivered:
-        parts.append(f"{ledger.undelivered} to deliver")
-    parts.extend(f"{held.count} {held.meaning}" for held in standing.held)
+    if standing.ledger.undelivered:
+        parts.append(f"{standing.ledger.undelivered} to deliver")
+    if held:
+        reasons = ", ".join(f"{each.count} {each.meaning}" for each in held)
+        parts.append(f"held: {reasons}")
     if legacy.waiting:
         parts.append(f"{legacy.waiting} in queues of older versions")
-    if standing.terminal.count:
-        parts.append(f"{standing.terminal.count} parked")
-    if parts:
-        return "; ".join(parts)
-    if not standing.journal.retained_event_count:
-        return "the journal is empty"
-    return "everything delivered"
+    if terminal.count:
+        parts.append(f"{terminal.count} parked")
+    if not parts:
+        kept = any(group.removed is None for group in standing.groups)
+        parts.append("everything delivered" if kept else "the journal is empty")
+    if standing.ledger.undelivered and auth.section.blocked is not None:
+        parts.append(f"blocked: {auth.section.blocked.replace('_', ' ')}")
+    return "; ".join(parts)
+

@@ -1,18 +1,23 @@
-"""The status report's values; section names are those of CONTRACT 7, Operator."""
+"""The status report's values; section names are those of CONTRACT 7, Operator.
+
+Mostly named tuples: `sync status` would spend more time on making two dozen dataclasses than on
+reading the journal.
+Times are RFC 3339 in UTC, sizes bytes; None is "there is none" or "not known", JSON null.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget
 
 SCHEMA_VERSION = "1.0"
 
 
-@dataclass(frozen=True)
-class JournalSection:
-    """What is kept on this machine; sizes in bytes, times RFC 3339."""
+class JournalSection(NamedTuple):
+    """What is kept on this machine; `file_bytes` is what its files take on the disk."""
 
     retained_event_count: int
     archived_event_count: int
@@ -20,13 +25,15 @@ class JournalSection:
     superseded_count: int
     oldest_retained_event_at: str | None
     journal_size_bytes: int
+    file_bytes: int
+    newest_event_at: str | None
+    growth_bytes_per_day: int | None
     gc_suggested: bool
     gc_suggestion: str | None
 
 
-@dataclass(frozen=True)
-class TargetSummary:
-    """One target and how far it is; times RFC 3339."""
+class TargetSummary(NamedTuple):
+    """One target and how far it is. `last_stop` says why its last drain ended early."""
 
     target_id: int
     url: str
@@ -38,18 +45,18 @@ class TargetSummary:
     last_attempt_at: str | None
     last_delivery_at: str | None
     last_stop: str | None
+    deployment_id: str | None
+    environment_name: str | None
 
 
-@dataclass(frozen=True)
-class TargetsSection:
+class TargetsSection(NamedTuple):
     """The target of this run, and every other one that the ledger remembers."""
 
     current: TargetSummary | None
     previous: tuple[TargetSummary, ...]
 
 
-@dataclass(frozen=True)
-class LedgerSection:
+class LedgerSection(NamedTuple):
     """Events by state for the current target; `undelivered` are those that may still leave."""
 
     undelivered: int
@@ -73,8 +80,7 @@ class Held:
     remedy: str | None
 
 
-@dataclass(frozen=True)
-class FailedEvent:
+class FailedEvent(NamedTuple):
     """An event that is never sent again by itself."""
 
     event_id: str
@@ -87,11 +93,29 @@ class TerminalSection:
     """Parked events, counted whole and listed up to a limit."""
 
     count: int
+    dead_letter: int
+    terminal_failed: int
     events: tuple[FailedEvent, ...]
 
 
+class ConflictSummary(NamedTuple):
+    """One id that two sources fill with different content."""
+
+    event_id: str
+    kind: str
+
+
 @dataclass(frozen=True)
-class LegacySourceStatus:
+class MigrationSection:
+    """What a migration left to decide; `cleanup_blocked` while anything is."""
+
+    count: int
+    cleanup_blocked: bool
+    conflicts: tuple[ConflictSummary, ...]
+    quarantined: int
+
+
+class LegacySourceStatus(NamedTuple):
     """One database of an older version that may still hold events."""
 
     path: str
@@ -101,17 +125,70 @@ class LegacySourceStatus:
     waiting: int | None
 
 
-@dataclass(frozen=True)
-class LegacySection:
+class LegacySection(NamedTuple):
     """`waiting` counts events that only `sync migrate` brings into the journal."""
 
     waiting: int
     sources: tuple[LegacySourceStatus, ...]
 
 
-@dataclass(frozen=True)
-class QueueStats:
-    """The counters of older versions, computed from the ledger."""
+class BodyUploadSection(NamedTuple):
+    """Document uploads of older versions: counted, never sent by us."""
+
+    body_upload_queue_count: int
+    body_upload_failure_log_count: int
+
+
+class BackgroundSection(NamedTuple):
+    """Whether deliveries happen. `stalled_since`: events could leave and none did since then.
+
+    `pending_stalled_count` were accepted by the receiver, but not settled for a day.
+    """
+
+    last_attempt_at: str | None
+    last_delivery_at: str | None
+    last_stop: str | None
+    next_retry_at: str | None
+    oldest_undelivered_at: str | None
+    stalled_since: str | None
+    stalled_after_hours: int
+    pending_stalled_count: int
+    drain_running: bool
+
+
+class AuthSection(NamedTuple):
+    """In which mode and as whom events leave; `blocked` says what stands in the way."""
+
+    mode: str
+    mode_source: str
+    authenticated: bool
+    user: str | None
+    team: str | None
+    server_url: str | None
+    access_expires_at: str | None
+    blocked: str | None
+
+
+class ConnectionSection(NamedTuple):
+    """What the server answered to `--check`; all None when it was not asked."""
+
+    checked: bool
+    reachable: bool | None
+    token: str | None
+    error: str | None
+    status: str | None
+    server_instance_id: str | None
+    deployment_id: str | None
+    environment_name: str | None
+    git_sha: str | None
+
+
+class QueueStats(NamedTuple):
+    """The counters of older versions, computed from the ledger.
+
+    The retry buckets sum up to `total_pending`. They and the types look at the first thousands
+    of waiting events; what is beyond is in the bucket `not examined`.
+    """
 
     total_pending: int
     total_failed: int
@@ -120,16 +197,15 @@ class QueueStats:
     top_event_types: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True)
-class BodyUploadSection:
-    """Document uploads of older versions: counted, never sent by us."""
+class QueueFile(NamedTuple):
+    """A database that events wait in, and how many."""
 
-    body_upload_queue_count: int
-    body_upload_failure_log_count: int
+    path: str
+    exists: bool
+    size: int
 
 
-@dataclass(frozen=True)
-class Attention:
+class Attention(NamedTuple):
     """Something an operator should look at, with the command that clears it."""
 
     code: str
@@ -137,8 +213,7 @@ class Attention:
     remedy: str
 
 
-@dataclass(frozen=True)
-class StatusReport:
+class StatusReport(NamedTuple):
     """Everything `sync status` says; text and JSON are both printed from it."""
 
     schema_version: str
@@ -147,12 +222,23 @@ class StatusReport:
     generated_at: str
     home: str
     summary: str
+    active_queue: QueueFile
+    legacy_queue: QueueFile
+    total_pending: int
+    total_failed: int
+    oldest_event_age: timedelta | None
+    retry_distribution: dict[str, int]
+    top_event_types: tuple[tuple[str, int], ...]
     target_authority: ResolvedSyncTarget
     event_journal: JournalSection
     delivery_targets: TargetsSection
     delivery_ledger: LedgerSection
     held: tuple[Held, ...]
     terminal_failures: TerminalSection
+    migration_conflicts: MigrationSection
     legacy_sources: LegacySection
     body_upload_compatibility: BodyUploadSection
+    background: BackgroundSection
+    auth: AuthSection
+    connection: ConnectionSection
     attention: tuple[Attention, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Literal
 
 from spec_kitty_sync._files import Home
@@ -20,6 +19,8 @@ _STEPS = (
 
 def steps() -> tuple[str, ...]:
     """Return the schema scripts in order; `user_version` counts them."""
+    from importlib import resources
+
     return tuple(
         resources.files(package).joinpath("migrations", name).read_text(encoding="utf-8")
         for package, name in _STEPS
@@ -39,4 +40,5 @@ def open_home(home: Home, *, synchronous: str = "FULL", any_thread: bool = False
 
 def read_home(home: Home) -> Store | None:
     """Open `journal.db` for reading; None when this home has none yet. Writes nothing."""
-    return open_reader(home.journal_db, steps())
+    # A reader only counts the scripts, so they need not be loaded.
+    return open_reader(home.journal_db, [name for _, name in _STEPS])

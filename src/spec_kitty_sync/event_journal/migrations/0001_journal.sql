@@ -39,7 +39,9 @@ SELECT seq, event_id, tier, team, project_uuid, hold,
 FROM event_journal;
 
 -- Kept in the transactions that change the rows, so that no report has to count them.
+-- `block` is seq / 8192: what stands behind a mark is a sum over blocks and a look into one.
 CREATE TABLE event_journal_count (
+    block      INTEGER NOT NULL,
     local_only INTEGER NOT NULL,
     team       TEXT    NOT NULL,  -- '' for none
     hold       TEXT    NOT NULL,  -- '' for none
@@ -47,7 +49,7 @@ CREATE TABLE event_journal_count (
     removed    TEXT    NOT NULL,  -- '' while the body is there
     events     INTEGER NOT NULL,
     bytes      INTEGER NOT NULL,
-    PRIMARY KEY (local_only, team, hold, superseded, removed)
+    PRIMARY KEY (block, local_only, team, hold, superseded, removed)
 ) STRICT, WITHOUT ROWID;
 
 -- Bytes that a correction replaced, and who removed what, for good.

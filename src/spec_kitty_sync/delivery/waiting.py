@@ -1,0 +1,113 @@
+"""What waits for a target: how much is behind its mark, and a look at the first of it.
+
+Every answer reads a bounded number of rows, whatever the journal's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.targets import Target
+
+# The look at single events stops here; what is beyond is counted, not examined.
+EXAMINED = 1000
+
+_BARRIERS = """
+SELECT c.barrier, count(*) FROM delivery_candidates c
+WHERE c.target_id = :target_id AND c.seq > :after AND c.seq < :before GROUP BY c.barrier
+"""
+_AHEAD = """
+SELECT c.barrier, count(*) FROM delivery_ledger l
+CROSS JOIN delivery_candidates c ON c.target_id = l.target_id AND c.seq = l.seq
+WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq > :after GROUP BY c.barrier
+"""
+_OPENED = """
+SELECT c.barrier, count(*) FROM delivery_ledger l INDEXED BY delivery_ledger_open
+CROSS JOIN delivery_candidates c ON c.target_id = l.target_id AND c.seq = l.seq
+WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.state = 'open' GROUP BY c.barrier
+"""
+_OPEN = """
+SELECT seq FROM delivery_ledger INDEXED BY delivery_ledger_open
+WHERE target_id = :target_id AND epoch = :epoch AND state = 'open' ORDER BY seq LIMIT :n
+"""
+_NEW = """
+SELECT c.seq FROM delivery_candidates c
+WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :after + 10 * :n
+  AND c.barrier IS NULL
+  AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
+                  WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq = c.seq)
+ORDER BY c.seq LIMIT :n
+"""
+_RETRYING = """
+SELECT seq, attempts FROM delivery_ledger INDEXED BY delivery_ledger_due
+WHERE target_id = :target_id AND epoch = :epoch AND state IN ('pending', 'transient', 'rejected')
+LIMIT :n
+"""
+_UNSENT = """
+SELECT seq FROM journal_ids
+WHERE NOT archived AND NOT superseded AND hold IS NULL AND tier > 0
+  AND (:team IS NULL OR team IS NULL OR team = :team)
+ORDER BY seq LIMIT :n
+"""
+
+Barriers = dict[str | None, int]
+"""Why events stay here → how many; the key None counts those that may leave."""
+
+
+class Waiting(NamedTuple):
+    """The first events that wait, by seq, and how often the failed ones were tried."""
+
+    seqs: tuple[int, ...]
+    attempts: tuple[int, ...]
+
+
+def count_between(store: Store, target: Target, *, after: int, before: int) -> Barriers:
+    """Return the barriers of the events between two seqs, both excluded."""
+    with store.reading() as conn:
+        where = {"target_id": target.target_id, "after": after, "before": before}
+        return dict(conn.execute(_BARRIERS, where).fetchall())
+
+
+def count_ahead(store: Store, target: Target) -> Barriers:
+    """Return the barriers of those events behind the mark that have a ledger row already."""
+    with store.reading() as conn:
+        return dict(conn.execute(_AHEAD, _where(target)).fetchall())
+
+
+def count_opened(store: Store, target: Target) -> Barriers:
+    """Return the barriers of the open rows: what was opened may have been held since.
+
+    Reads every open row; few are, between drains.
+    """
+    with store.reading() as conn:
+        return dict(conn.execute(_OPENED, _where(target)).fetchall())
+
+
+def first_waiting(store: Store, target: Target | None, *, team: str | None = None) -> Waiting:
+    """Return the first events that may still leave: failed, opened again, and never sent.
+
+    Without *target* nothing was ever sent; then *team* is whose events it would be sent.
+    """
+    with store.reading() as conn:
+        if target is None:
+            rows = conn.execute(_UNSENT, {"team": team, "n": EXAMINED}).fetchall()
+            return Waiting(tuple(row[0] for row in rows), ())
+        retrying = conn.execute(_RETRYING, _where(target)).fetchall()
+        fresh = _firsts(conn.execute(_OPEN, _where(target)), conn.execute(_NEW, _where(target)))
+    attempts = tuple(row[1] for row in retrying)
+    return Waiting(tuple(sorted({*fresh, *(row[0] for row in retrying)})), attempts)
+
+
+def _firsts(*cursors: Iterable[tuple[int]]) -> list[int]:
+    return sorted(row[0] for cursor in cursors for row in cursor)[:EXAMINED]
+
+
+def _where(target: Target) -> dict[str, int]:
+    return {
+        "target_id": target.target_id,
+        "epoch": target.epoch,
+        "after": target.mark,
+        "n": EXAMINED,
+    }

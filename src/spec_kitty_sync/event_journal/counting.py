@@ -1,0 +1,112 @@
+"""The maintained counts of the journal: how many rows stand where, and how large they are.
+
+Kept per block of sequence numbers in the transactions that change the rows, so that "how many
+behind this mark" is answered by adding up blocks and looking at one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from spec_kitty_sync._sqlite import Store
+
+BLOCK = 8192
+
+_ADD = """
+INSERT INTO event_journal_count VALUES (?, ?, ?, ?, 0, '', ?, ?)
+ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
+"""
+_SHIFT = """
+INSERT INTO event_journal_count
+SELECT seq / ?3, tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
+       coalesce(removed, ''), count(*) * ?1, sum(body_bytes) * ?1
+FROM event_journal WHERE seq IN (SELECT value FROM json_each(?2))
+GROUP BY 1, 2, 3, 4, 5, 6
+ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
+"""
+_PRUNE = "DELETE FROM event_journal_count WHERE events = 0"
+_GROUPS = """
+SELECT local_only, team, hold, superseded, removed, sum(events), sum(bytes)
+FROM event_journal_count WHERE block >= ? GROUP BY 1, 2, 3, 4, 5
+"""
+_OLDEST = """
+SELECT occurred_at, appended_at_ms FROM event_journal
+WHERE seq >= (SELECT seq FROM event_journal_mark WHERE name = 'first_kept') AND body IS NOT NULL
+ORDER BY seq LIMIT 1
+"""
+_NEWEST = "SELECT appended_at_ms FROM event_journal ORDER BY seq DESC LIMIT 1"
+_APPENDED_AT = "SELECT appended_at_ms FROM event_journal WHERE seq = ?"
+_TYPES = """
+SELECT event_type, count(*) FROM event_journal
+WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY event_type ORDER BY 2 DESC, 1
+"""
+
+
+class CountGroup(NamedTuple):
+    """How many rows share one combination of markers; `bytes` sums their bodies' sizes."""
+
+    local_only: bool
+    team: str | None
+    hold: str | None
+    superseded: bool
+    removed: str | None
+    events: int
+    bytes: int
+
+
+NewRow = tuple[int, bool, str, str, int]
+"""What the counts must know of an inserted row: seq, local only, team, hold ('' for none), size."""
+
+
+def add_rows(conn: sqlite3.Connection, rows: Iterable[NewRow]) -> None:
+    """Count inserted *rows*, in the transaction that inserts them."""
+    sizes: dict[tuple[int, bool, str, str], list[int]] = {}
+    for seq, local_only, team, hold, size in rows:
+        sizes.setdefault((seq // BLOCK, local_only, team, hold), []).append(size)
+    conn.executemany(_ADD, [(*key, len(found), sum(found)) for key, found in sizes.items()])
+
+
+def shift_rows(conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None:
+    """Take the rows *seqs* out of the counts (-1) or put them in (+1)."""
+    conn.execute(_SHIFT, (sign, json.dumps(list(seqs)), BLOCK))
+    if sign > 0:
+        conn.execute(_PRUNE)
+
+
+def read_groups(store: Store, *, from_block: int = 0) -> tuple[CountGroup, ...]:
+    """Return the counts of every block from *from_block* on, one group per set of markers."""
+    with store.reading() as conn:
+        return tuple(
+            CountGroup(bool(lo), team or None, hold or None, bool(sup), removed or None, n, size)
+            for lo, team, hold, sup, removed, n, size in conn.execute(_GROUPS, (from_block,))
+        )
+
+
+def oldest_retained(store: Store) -> tuple[str | None, int] | None:
+    """Return (occurred_at, appended_at_ms) of the oldest event whose body is kept."""
+    with store.reading() as conn:
+        row = conn.execute(_OLDEST).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def newest_appended_at(store: Store) -> int | None:
+    """Return when the last event was appended (epoch milliseconds), None for an empty journal."""
+    with store.reading() as conn:
+        row = conn.execute(_NEWEST).fetchone()
+    return int(row[0]) if row else None
+
+
+def appended_at(store: Store, seq: int) -> int | None:
+    """Return when the event *seq* was appended (epoch milliseconds)."""
+    with store.reading() as conn:
+        row = conn.execute(_APPENDED_AT, (seq,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def types_of(store: Store, seqs: Sequence[int]) -> tuple[tuple[str, int], ...]:
+    """Return (event type, how many) of the rows *seqs*, the most frequent first."""
+    with store.reading() as conn:
+        return tuple(conn.execute(_TYPES, (json.dumps(list(seqs)),)).fetchall())

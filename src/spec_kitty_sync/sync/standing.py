@@ -1,0 +1,169 @@
+"""How the journal stands towards a target, from maintained counts (CONTRACT 7, Operator)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+
+from spec_kitty_sync.delivery.counting import read_counts
+from spec_kitty_sync.delivery.targets import Target
+from spec_kitty_sync.delivery.waiting import (
+    Barriers,
+    count_ahead,
+    count_between,
+    count_opened,
+    first_waiting,
+)
+from spec_kitty_sync.event_journal.counting import (
+    BLOCK,
+    CountGroup,
+    appended_at,
+    read_groups,
+    types_of,
+)
+from spec_kitty_sync.sync.status_report import LedgerSection, QueueStats
+from spec_kitty_sync.sync.workspace import Workspace
+
+_TOP_TYPES = 5
+_LOOK_AT_OPEN = 20_000
+_SHOWN_ELSEWHERE = frozenset({"archived", "superseded"})
+
+
+class Standing(NamedTuple):
+    """One target's events by state, and why some stay here. `oldest_ms`: of those that wait."""
+
+    target: Target | None
+    ledger: LedgerSection
+    held: dict[str, int]
+    stats: QueueStats
+    oldest_ms: int | None
+    groups: tuple[CountGroup, ...]
+
+
+def read_standing(workspace: Workspace) -> Standing:
+    """Return how things stand; the work does not grow with the journal."""
+    target = workspace.known_target()
+    states = read_counts(workspace.store, target) if target else {}
+    by_state: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    for (state, category), n in states.items():
+        by_state[state] += n
+        if state == "held":
+            held[category] += n
+    groups = read_groups(workspace.store)
+    rowless = Counter(_beyond(workspace, target, groups))
+    rowless.update(_opened(workspace, target, by_state["open"]))
+    fresh = rowless.pop(None, 0)
+    held.update({barrier: n for barrier, n in rowless.items() if barrier and n > 0})
+    shown = {code: n for code, n in held.items() if code not in _SHOWN_ELSEWHERE}
+    ledger = _ledger(workspace, target, by_state, sum(shown.values()), fresh)
+    stats, oldest_ms = _queue_stats(workspace, target, ledger)
+    return Standing(target, ledger, shown, stats, oldest_ms, groups)
+
+
+def _opened(workspace: Workspace, target: Target | None, count: int) -> Barriers:
+    """Return the barriers of the ledger's open rows, as far as looking at each is cheap."""
+    if target is None or not count:
+        return {}
+    if count > _LOOK_AT_OPEN:
+        return {None: count}
+    return count_opened(workspace.store, target)
+
+
+def _beyond(workspace: Workspace, target: Target | None, groups: Iterable[CountGroup]) -> Barriers:
+    """Return the barriers of the events that the ledger has no row for: those behind the mark."""
+    if target is None:
+        return _barriers(groups, workspace.resolved.team_slug)
+    block = target.mark // BLOCK + 1
+    store = workspace.store
+    whole = _barriers(read_groups(store, from_block=block), target.team_slug)
+    found = Counter(whole)
+    found.update(count_between(store, target, after=target.mark, before=block * BLOCK))
+    found.subtract(count_ahead(store, target))
+    return dict(found)
+
+
+def _barriers(groups: Iterable[CountGroup], team: str | None) -> Barriers:
+    found: Counter[str | None] = Counter()
+    for group in groups:
+        found[barrier_of(group, team)] += group.events
+    return dict(found)
+
+
+def barrier_of(group: CountGroup, team: str | None) -> str | None:
+    """Return why events of *group* stay here for a target of *team*; None if they may leave.
+
+    Mirrors the view `delivery_candidates`, except for a target's own limit of an event's size.
+    """
+    if group.removed:
+        return "archived"
+    if group.superseded:
+        return "superseded"
+    if group.hold:
+        return group.hold
+    if group.local_only:
+        return "local_only"
+    if team and group.team and group.team != team:
+        return "other_team"
+    return None
+
+
+def _ledger(
+    workspace: Workspace, target: Target | None, by_state: Counter[str], held: int, fresh: int
+) -> LedgerSection:
+    current = target.target_id if target else None
+    others = sum(
+        delivered_to(workspace, each)
+        for each in workspace.targets.all()
+        if each.target_id != current
+    )
+    retrying = by_state["pending"] + by_state["transient"] + by_state["rejected"]
+    return LedgerSection(
+        undelivered=max(0, fresh) + retrying,
+        delivered_current_target=by_state["delivered"],
+        delivered_previous_target=others,
+        pending=by_state["pending"],
+        rejected=by_state["rejected"],
+        transient=by_state["transient"],
+        held=held,
+        dead_letter=by_state["dead_letter"],
+        terminal_failed=by_state["terminal_failed"],
+    )
+
+
+def delivered_to(workspace: Workspace, target: Target) -> int:
+    """Return how many events of the current epoch *target* has."""
+    counts = read_counts(workspace.store, target)
+    return sum(n for (state, _), n in counts.items() if state == "delivered")
+
+
+def _queue_stats(
+    workspace: Workspace, target: Target | None, ledger: LedgerSection
+) -> tuple[QueueStats, int | None]:
+    failed = ledger.rejected + ledger.dead_letter + ledger.terminal_failed
+    if not ledger.undelivered:
+        return QueueStats(0, failed, None, {}, ()), None
+    team = target.team_slug if target else workspace.resolved.team_slug
+    first = first_waiting(workspace.store, target, team=team)
+    oldest_ms = appended_at(workspace.store, first.seqs[0]) if first.seqs else None
+    age = None
+    if oldest_ms is not None:
+        age = timedelta(milliseconds=max(0, workspace.clock.now_ms() - oldest_ms))
+    types = types_of(workspace.store, first.seqs)[:_TOP_TYPES]
+    stats = QueueStats(ledger.undelivered, failed, age, _retries(ledger, first.attempts), types)
+    return stats, oldest_ms
+
+
+def _retries(ledger: LedgerSection, attempts: tuple[int, ...]) -> dict[str, int]:
+    """Return how often the waiting events were tried: bucket → events; no empty bucket."""
+    retrying = ledger.pending + ledger.transient + ledger.rejected
+    few = sum(1 for tries in attempts if tries <= 3)
+    found = {
+        "0 retries": ledger.undelivered - retrying,
+        "1-3 retries": few,
+        "4+ retries": len(attempts) - few,
+        "not examined": max(0, retrying - len(attempts)),
+    }
+    return {bucket: n for bucket, n in found.items() if n}
