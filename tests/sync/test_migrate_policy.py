@@ -281,6 +281,18 @@ def test_source_that_cannot_be_read_is_reported_and_the_others_go_on(
     assert (good.imported, report.exit_code) == (1, 3)
 
 
+def test_queue_file_of_another_program_is_reported(tmp_path: Path) -> None:
+    """A database without queue table where a queue should be needs a look; named, it does not."""
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as conn, conn:
+        conn.execute("CREATE TABLE bookmarks (url TEXT)")
+        conn.execute("INSERT INTO bookmarks VALUES ('x')")
+    report = migrate(settings_of(tmp_path))
+    assert (report.sources[0].outcome, report.exit_code) == (SourceOutcome.NOT_A_SOURCE, 3)
+    assert report.sources[0].remedy
+    named = migrate(settings_of(tmp_path / "home"), extra=[tmp_path / "queue.db"])
+    assert (named.sources[0].outcome, named.exit_code) == (SourceOutcome.NOT_A_SOURCE, 0)
+
+
 def test_rows_that_an_old_cli_adds_later_come_with_the_next_run(tmp_path: Path) -> None:
     """A queue that grew is read again: only the new row is new."""
     write_queue(tmp_path / "queue.db", [event(1)])

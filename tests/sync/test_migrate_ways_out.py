@@ -166,7 +166,8 @@ def test_quarantined_rows_are_listed_exported_and_accepted(tmp_path: Path) -> No
     lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["body_base64"] for line in lines] == ["W10=", "/w=="]
     report = migrate(settings_of(tmp_path))
-    assert (report.exit_code, report.quarantined) == (0, 0)
+    assert (report.exit_code, report.quarantined, report.duplicates) == (0, 0, 2)
+    assert "2 quarantined rows accepted" in str(report.sources[0].reason)
     assert [row[2] for row in contents(tmp_path)["quarantine"]] == [b"[]", b"\xff"]
     assert [row[0] for row in contents(tmp_path)["audit"]] == ["quarantine.accept"] * 2
 

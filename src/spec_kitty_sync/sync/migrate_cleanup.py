@@ -110,7 +110,7 @@ class Cleanup:
                 )
 
     def _clean(self, source: LegacySource, stored: StoredSource) -> CleanedSource:
-        conflicts, _ = self._own.open_counts(stored.id)
+        conflicts = self._own.troubled(stored.id).conflicts
         if conflicts:
             return CleanedSource(
                 source.name,

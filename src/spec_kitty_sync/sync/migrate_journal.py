@@ -21,7 +21,7 @@ from spec_kitty_sync.event_journal.models import Appended, DeliveryFacts
 from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S, fingerprint_of, unreadable
 from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
-from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource
+from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource, SourceKind
 from spec_kitty_sync.sync.migrate_compare import classify
 from spec_kitty_sync.sync.migrate_marks import stamp_of
 from spec_kitty_sync.sync.migrate_report import (
@@ -126,7 +126,7 @@ class Migrator:
         scope = stored.scope or self._scopes.resolve(source.digest)
         if scope is not None and scope != stored.scope:
             self._own.set_scope(stored.id, scope)
-        conflicts, quarantined = self._own.open_counts(stored.id)
+        troubled = self._own.troubled(stored.id)
         outcome = SourceOutcome(stored.outcome or SourceOutcome.IMPORTED)
         return SourceReport(
             source.name,
@@ -134,10 +134,10 @@ class Migrator:
             scope,
             outcome,
             rows=stored.row_count,
-            duplicates=stored.row_count - conflicts - quarantined,
-            conflicts=conflicts,
-            quarantined=quarantined,
-            reason=stored.reason,
+            duplicates=stored.row_count - troubled.conflicts - troubled.quarantined,
+            conflicts=troubled.conflicts,
+            quarantined=troubled.quarantined,
+            reason=stored.reason or troubled.decided,
             remedy=stored.remedy,
             attention=outcome is SourceOutcome.DAMAGED,
             unchanged=True,
@@ -154,9 +154,12 @@ class Migrator:
                 return self._finish(view, stored, tally)
 
     def _without_events(self, view: SourceView) -> SourceReport:
-        source = view.source
+        source, remedy = view.source, None
+        # Where a queue should be, another program's data means that the queue is gone.
+        lost = view.foreign_rows and source.kind is not SourceKind.NAMED
         if view.foreign_rows:
             outcome, reason = SourceOutcome.NOT_A_SOURCE, "it holds no table of events"
+            remedy = f"Run `spec-kitty sync migrate sources ignore {source.name} --reason TEXT`."
         elif view.body_uploads:
             outcome = SourceOutcome.EMPTY
             reason = f"it holds {view.body_uploads} body uploads and no events"
@@ -168,6 +171,8 @@ class Migrator:
             self._scopes.resolve(source.digest),
             outcome,
             reason=reason,
+            remedy=remedy,
+            attention=lost,
         )
 
     def _import(self, view: SourceView, source_id: int) -> _Tally:
@@ -245,7 +250,7 @@ class Migrator:
             duplicates=tally.rows - tally.imported - tally.conflicts - tally.quarantined,
             conflicts=tally.conflicts,
             quarantined=tally.quarantined,
-            reason=reason,
+            reason=reason or self._own.troubled(stored.id).decided,
             remedy=remedy,
             attention=outcome is SourceOutcome.DAMAGED,
         )

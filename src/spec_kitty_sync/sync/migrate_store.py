@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.sync.legacy_sources import LegacySource
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any
-from spec_kitty_sync.sync.migrate_rows import Candidate, Refused
+
+if TYPE_CHECKING:
+    from spec_kitty_sync.sync.migrate_rows import Candidate, Refused
 
 _SOURCE_COLUMNS = """
 SELECT id, path, kind, holds, digest, scope, fingerprint, stamp, outcome, reason, remedy,
@@ -62,11 +64,12 @@ INSERT INTO migration_quarantine (
 ON CONFLICT (source_id, source_row, body_sha256) DO UPDATE SET present = 1
 RETURNING accepted_at_ms IS NULL
 """
-_OPEN_OF_SOURCE = """
-SELECT (SELECT count(*) FROM migration_conflict
-        WHERE source_id = ?1 AND present AND kept IS NULL),
-       (SELECT count(*) FROM migration_quarantine
-        WHERE source_id = ?1 AND present AND accepted_at_ms IS NULL)
+_TROUBLED = """
+SELECT coalesce(sum(kept IS NULL), 0), count(kept) FROM migration_conflict
+WHERE source_id = ?1 AND present
+UNION ALL
+SELECT coalesce(sum(accepted_at_ms IS NULL), 0), count(accepted_at_ms) FROM migration_quarantine
+WHERE source_id = ?1 AND present
 """
 # Rows of an old journal, never queued, whose coalesce identity a queue row took over later.
 _REPLACED = """
@@ -114,6 +117,25 @@ class StoredSource(NamedTuple):
     body_failures: int
     ignored_reason: str | None
     ignored_fingerprint: bytes | None
+
+
+class Troubled(NamedTuple):
+    """Rows of one source that are in conflict or quarantine, open and decided."""
+
+    conflicts: int
+    resolved: int
+    quarantined: int
+    accepted: int
+
+    @property
+    def decided(self) -> str | None:
+        """Say what the operator decided; None when nothing."""
+        parts = []
+        if self.resolved:
+            parts.append(f"{self.resolved} conflicts resolved")
+        if self.accepted:
+            parts.append(f"{self.accepted} quarantined rows accepted")
+        return f"{', '.join(parts)}: they count as known" if parts else None
 
 
 def is_ignored(path: Path, stored: StoredSource) -> bool:
@@ -241,11 +263,13 @@ class MigrationStore:
             ).fetchone()
         return bool(found[0])
 
-    def open_counts(self, source_id: int) -> tuple[int, int]:
-        """Return (open conflicts, open quarantined rows) that the source still has."""
+    def troubled(self, source_id: int) -> Troubled:
+        """Count the troubled rows that the source still has."""
         with self._store.reading() as conn:
-            conflicts, quarantined = conn.execute(_OPEN_OF_SOURCE, (source_id,)).fetchone()
-        return conflicts, quarantined
+            (conflicts, resolved), (quarantined, accepted) = conn.execute(
+                _TROUBLED, (source_id,)
+            ).fetchall()
+        return Troubled(conflicts, resolved, quarantined, accepted)
 
     def replaced(self) -> list[tuple[int, int]]:
         """Return (newer seq, older seq) of journal rows that a queue row replaced."""
