@@ -172,6 +172,16 @@ REPLAYS: tuple[Replay, ...] = (
         state({"WP01": "claimed", "WP02": "planned"}, ((3, "from_lane_mismatch"),)),
     ),
     Replay(
+        "instants-not-texts",
+        "Of legal moves at one clock the later instant stands, whatever offset it is written in.",
+        [
+            move(1, 1, None, "planned"),
+            move(2, 2, "planned", "blocked") | {"timestamp": "2026-03-01T09:00:00-05:00"},
+            move(3, 2, "planned", "claimed") | {"timestamp": "2026-03-01T11:00:00+01:00"},
+        ],
+        state({"WP01": "blocked"}),
+    ),
+    Replay(
         "illegal-moves",
         "Illegal moves are skipped and told, legal ones around them count.",
         [

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from calendar import isleap
+from datetime import date
 from itertools import product
 from typing import Any
 
 import pytest
 from corpus_replays import EVIDENCE, event, event_id, move
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spec_kitty_sync.errors import ContractError, InvalidEventError
@@ -33,6 +38,7 @@ from spec_kitty_sync.events import (
     total_order_key,
     validate_transition,
 )
+from spec_kitty_sync.events.fields import TIMESTAMP_PATTERN
 
 OPEN = ("planned", "claimed", "in_progress", "for_review", "blocked")
 LEGAL = {
@@ -150,6 +156,34 @@ def test_check_run_conclusions_map_to_gates() -> None:
         assert map_check_run_conclusion(idle) is None
     with pytest.raises(UnknownConclusionError):
         map_check_run_conclusion("SUCCESS")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    year=st.integers(0, 9999),
+    month=st.integers(0, 13),
+    day=st.integers(0, 32),
+    offset=st.sampled_from(["Z", "+00:00", "-00:00", "+23:59", "-14:00"]),
+    fraction=st.sampled_from(["", ".1", ".123456789"]),
+)
+def test_timestamp_is_a_real_date(
+    year: int, month: int, day: int, offset: str, fraction: str
+) -> None:
+    """The pattern of timestamps takes exactly the days that the calendar has."""
+    text = f"{year:04}-{month:02}-{day:02}T09:30:59{fraction}{offset}"
+    try:
+        date(year, month, day)
+        real = True
+    except ValueError:
+        real = False
+    assert (re.search(TIMESTAMP_PATTERN, text) is not None) == real
+
+
+@pytest.mark.parametrize("year", [1900, 1996, 2000, 2024, 2026, 2100, 2400, 4, 100, 400, 0])
+def test_timestamp_knows_leap_years(year: int) -> None:
+    """The 29th of February exists in leap years only."""
+    real = year > 0 and isleap(year)
+    assert (re.search(TIMESTAMP_PATTERN, f"{year:04}-02-29T00:00:00Z") is not None) == real
 
 
 def made(number: int, clock: int = 1, **changes: Any) -> Event:

@@ -140,6 +140,28 @@ def test_schema_and_models_agree_on_mutations(event: dict[str, Any]) -> None:
         assert EVENT.is_valid(event) == Validator(default_registry()).validate_parsed(event).valid
 
 
+MIXED = [
+    (one, other)
+    for one in VALID
+    for other in VALID
+    if one["event_type"] == other["event_type"]
+    and len(default_registry().get(one["event_type"]).shapes) > 1
+]
+
+
+def test_schema_and_models_agree_on_mixed_shapes(validator: Validator) -> None:
+    """A payload with the keys of two shapes is of the same shape for schema and models."""
+    seen = set()
+    for one, other in MIXED:
+        for payload in (one["payload"] | other["payload"], other["payload"] | one["payload"]):
+            for absent in (None, *payload):
+                event = one | {"payload": payload | ({absent: None} if absent else {})}
+                verdict = validator.validate_parsed(event).valid
+                assert EVENT.is_valid(event) == verdict, event
+                seen.add(verdict)
+    assert seen == {True, False}
+
+
 def test_batch_schemas_accept_what_the_contract_shows() -> None:
     """Requests, results, refusals and health answers of the contract satisfy their schemas."""
     request = schema_validator("batch-request.schema.json")
