@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.sync import legacy_files
 from spec_kitty_sync.sync.legacy_files import iterate_file, iterate_stream
+from spec_kitty_sync.sync.legacy_split import Splitter
 
 EVENT = b'{"event_id": "a", "x": "br{ack]et \\" and \\\\"}'
 
@@ -62,8 +63,26 @@ def test_stream_hands_on_broken_lines_with_their_number() -> None:
 
 
 def test_stream_hands_on_an_array_that_was_cut_off() -> None:
-    """What stands before the cut is read; the rest is one broken row, not silence."""
-    assert bodies(b"[" + EVENT + b"," + EVENT[:9]) == [EVENT, EVENT[:9]]
+    """What stands before the cut is read; the rest is broken rows, never silence."""
+    assert bodies(b"[" + EVENT + b"," + EVENT[:9]) == [EVENT, EVENT[:9], None]
+    assert bodies(b"[" + EVENT) == [EVENT, None]
+    assert bodies(b"[") == [None]
+
+
+def test_stream_hands_on_whatever_stands_in_an_array() -> None:
+    """Numbers, texts and gaps between commas are rows too: their judge refuses them."""
+    assert bodies(b'[1, "a,]", null, ' + EVENT + b",,[2]]") == [
+        b"1", b'"a,]"', b"null", EVENT, b"", b"[2]",
+    ]  # fmt: skip
+    assert bodies(b"[1,]") == [b"1", b""]
+
+
+def test_array_element_that_is_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An element beyond the limit is a problem row; the elements after it are read."""
+    monkeypatch.setattr(legacy_files, "LIMIT_BYTES", 300_000)
+    huge = json.dumps({"event_id": "b", "pad": 'x"\\' * 400_000}).encode()
+    data = b"[" + EVENT + b"," + huge + b"," + EVENT + b"]"
+    assert bodies(data) == [EVENT, None, EVENT]
 
 
 def test_stream_with_broken_gzip_yields_what_came_before(tmp_path: Path) -> None:
@@ -101,12 +120,13 @@ def test_array_splitter_agrees_with_json_at_any_chunk_size(
     values: list[dict[str, str]], chunk: int
 ) -> None:
     """Wherever the chunks of the input end, the same elements come out."""
-    splitter = legacy_files._Splitter(1)
+    splitter = Splitter(in_array=True)
     data = json.dumps(values).encode()
     pieces = [data[at : at + chunk] for at in range(0, len(data), chunk)]
     found = [json.loads(value) for piece in pieces for value in splitter.feed(piece)]
     assert found == values
     assert splitter.rest() is None
+    assert not splitter.cut_off
 
 
 @pytest.mark.parametrize("form", ["lines", "array"])

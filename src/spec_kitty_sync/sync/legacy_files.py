@@ -9,21 +9,18 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import BinaryIO, cast
 
 from spec_kitty_sync.sync.legacy_open import SQLITE_MAGIC, unreadable
 from spec_kitty_sync.sync.legacy_sources import LegacyRow, source_error
+from spec_kitty_sync.sync.legacy_split import Splitter, balance
 
 LIMIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1 << 18
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz")
 _GZIP_MAGIC = b"\x1f\x8b"
-# A whole string, a bracket, or the quote of a string that has not ended yet.
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]"]', re.DOTALL)
-_STEP: Mapping[bytes, int] = MappingProxyType({b"{": 1, b"[": 1, b"}": -1, b"]": -1})
 _BATCH_HEAD = re.compile(rb'\s*\{\s*"events"\s*:\s*(?=\[)')
 _REMEDY = "Write the file again, or cut the broken part out; the events before it were read."
 
@@ -104,15 +101,7 @@ def _is_document(source: _Chunks, path: Path) -> bool:
     if head.startswith(b"[") or _BATCH_HEAD.match(head):
         return True
     line = head.split(b"\n", 1)[0]
-    return line.startswith(b"{") and _balance(line) > 0 and len(line) < len(head)
-
-
-def _balance(data: bytes) -> int:
-    """Return how many brackets *data* leaves open."""
-    opened = 0
-    for match in _TOKEN.finditer(data):
-        opened += _STEP.get(match[0], 0)
-    return opened
+    return line.startswith(b"{") and balance(line) > 0 and len(line) < len(head)
 
 
 def _lines(source: _Chunks) -> Iterator[LegacyRow]:
@@ -143,73 +132,24 @@ def _skip_line(source: _Chunks) -> bytes:
 
 
 def _elements(source: _Chunks) -> Iterator[LegacyRow]:
-    """Yield the elements of an array (or of a batch's `events`), or each top-level object."""
+    """Yield the elements of an array (or of a batch's `events`), or each top-level value."""
     batch = _BATCH_HEAD.match(source.peek(_CHUNK))
     if batch:
         source.read(batch.end())
-    depth_of_element = 1 if source.peek(_CHUNK).lstrip().startswith(b"[") else 0
-    splitter = _Splitter(depth_of_element)
+    splitter = Splitter(in_array=source.peek(_CHUNK).lstrip().startswith(b"["))
     number = 0
     while chunk := source.read():
         for element in splitter.feed(chunk):
             number += 1
             yield _row(number, element)
-        if splitter.overlong():
-            yield _too_long(number + 1)
-            return
+        if splitter.size() > LIMIT_BYTES and splitter.skip():
+            number += 1
+            yield _too_long(number)
     if (rest := splitter.rest()) is not None:
-        yield _row(number + 1, rest)
-
-
-class _Splitter:
-    """Cuts a byte stream into the bracketed values that begin at one depth."""
-
-    def __init__(self, depth_of_element: int) -> None:
-        self._base = depth_of_element
-        self._depth = 0
-        self._buffer = b""
-        self._scanned = 0
-        self._start = -1
-        self._ended = False
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield each value that *chunk* completes."""
-        self._buffer += chunk
-        for match in _TOKEN.finditer(self._buffer, self._scanned):
-            token = match[0]
-            if token == b'"':
-                break  # the string goes on in the next chunk: scan it again then
-            self._scanned = match.end()
-            step = _STEP.get(token, 0)
-            if step and not self._ended and (value := self._bracket(step, match)) is not None:
-                yield value
-        self._forget()
-
-    def _bracket(self, step: int, match: re.Match[bytes]) -> bytes | None:
-        """Follow one bracket; return the value that it closes."""
-        if step > 0 and self._depth == self._base:
-            self._start = match.start()
-        self._depth += step
-        self._ended = self._base == 1 and self._depth <= 0
-        if step < 0 and self._depth == self._base and self._start >= 0:
-            value = self._buffer[self._start : match.end()]
-            self._start = -1
-            return value
-        return None
-
-    def _forget(self) -> None:
-        """Drop the bytes that no value needs any more."""
-        keep = self._start if self._start >= 0 else self._scanned
-        self._buffer = self._buffer[keep:]
-        self._scanned -= keep
-        self._start = min(self._start, 0)
-
-    def overlong(self) -> bool:
-        return len(self._buffer) > LIMIT_BYTES
-
-    def rest(self) -> bytes | None:
-        """Return the bytes of a value that never ended, None if all did."""
-        return self._buffer if self._start >= 0 else None
+        number += 1
+        yield _row(number, rest)
+    if splitter.cut_off:
+        yield _without_bytes(number + 1, "the array is not closed: the input was cut off here")
 
 
 def _row(number: int, body: bytes) -> LegacyRow:
@@ -219,5 +159,8 @@ def _row(number: int, body: bytes) -> LegacyRow:
 
 
 def _too_long(number: int) -> LegacyRow:
-    text = f"the event is longer than {LIMIT_BYTES} bytes"
-    return LegacyRow(number, None, None, None, text, None, None, None)
+    return _without_bytes(number, f"the event is longer than {LIMIT_BYTES} bytes")
+
+
+def _without_bytes(number: int, problem: str) -> LegacyRow:
+    return LegacyRow(number, None, None, None, problem, None, None, None)
