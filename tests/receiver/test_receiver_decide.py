@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from spec_kitty_sync.receiver.principals import Directory, Lifetimes, Principal,
 from spec_kitty_sync.receiver.refusal import Refusal
 from spec_kitty_sync.receiver.split import split_batch
 from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
+from spec_kitty_sync.receiver.store import PAGE_BYTES
 
 _LATER_MS = 10_000
 
@@ -184,10 +186,28 @@ def test_store_page_and_event_give_back_what_was_added(store: Counting) -> None:
     store.open()
     assert store.add([[new(1), new(2)], [new(2, content=9)]], now_ms=7)[1].keys() == {ulid(2)}
     page = store.page("", project_uuid=PROJECT, after=0, limit=10)
-    assert [(each.event_id, each.body, each.received_at_ms) for each in page] == [
+    assert not page.more
+    assert [(each.event_id, each.body, each.received_at_ms) for each in page.events] == [
         (ulid(1), new(1).body, 7), (ulid(2), new(2).body, 7),
     ]  # fmt: skip
     assert store.event("other", ulid(1)) is None
+    store.close()
+
+
+def test_store_page_of_large_events_ends_early(store: Counting) -> None:
+    """A page stays below its size in bytes, says that more follows, and is never empty."""
+    store.open()
+    large = [replace(new(n), body=b"x" * (PAGE_BYTES // 2 + 1)) for n in range(3)]
+    store.add([large], now_ms=0)
+    seen: list[int] = []
+    more = True
+    while more:
+        after = seen[-1] if seen else 0
+        page = store.page("", project_uuid=None, after=after, limit=10)
+        assert len(page.events) == 1
+        seen.append(page.events[0].seq)
+        more = page.more
+    assert seen == [1, 2, 3]
     store.close()
 
 

@@ -171,6 +171,7 @@ def test_lifecycle_store_removed_under_it_is_503(
     assert server.statuses([event(1)]) == ["success"]
     (tmp_path / "r.db").unlink()
     assert server.post([event(2)]).status_code == 503
+    assert server.client.get("/api/v1/events/").status_code == 503
 
 
 def test_lifecycle_slow_clients_do_not_stop_others(serve_receiver: Callable[..., Server]) -> None:
@@ -223,5 +224,12 @@ def test_lifecycle_pages_follow_each_other(serve_receiver: Callable[..., Server]
         seen += [entry["event"] for entry in page["events"]]
         after, more = page["next_after"], page["more"]
     assert seen == [each for each in events if each["project_uuid"] == PROJECT]
-    for bad in ("after=-1", "limit=x", "limit=99999", "project_uuid=1", "after=" + "9" * 30):
+    for bad in (
+        "after=-1",
+        "limit=x",
+        "limit=0",
+        "limit=99999",
+        "project_uuid=1",
+        "after=" + "9" * 30,
+    ):
         assert server.client.get(f"/api/v1/events/?{bad}").status_code == 400

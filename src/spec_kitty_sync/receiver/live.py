@@ -17,6 +17,8 @@ from spec_kitty_sync.receiver.refusal import Refusal
 from spec_kitty_sync.receiver.service import Receiver
 from spec_kitty_sync.receiver.split import split_frame
 
+_TRY_AGAIN_LATER = 1013
+
 
 class LiveEndpoint:
     """Sends a snapshot first, then answers frames in order and passes on what others sent."""
@@ -37,6 +39,8 @@ class LiveEndpoint:
                 await self._talk(socket, principal, subscription)
             except WebSocketDisconnect:
                 return
+            except StoreError:
+                await socket.close(_TRY_AGAIN_LATER)
             finally:
                 passing_on.cancel()
                 with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):

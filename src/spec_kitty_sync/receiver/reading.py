@@ -31,21 +31,19 @@ class EventPages:
         """Answer `?project_uuid=&after=&limit=`."""
         principal = self._receiver.authenticate(request.headers.get("authorization"))
         project_uuid = requested_project(request.query_params.get("project_uuid"), principal)
-        limit = _number(request, "limit", default=_DEFAULT_PAGE, highest=MAX_PAGE)
+        limit = _number(request, "limit", default=_DEFAULT_PAGE, lowest=1, highest=MAX_PAGE)
         after = _number(request, "after", default=0, highest=_MAX_SEQ)
-        events = await asyncio.to_thread(
+        page = await asyncio.to_thread(
             self._receiver.parts.store.page,
             principal.scope,
             project_uuid=project_uuid,
             after=after,
             limit=limit,
         )
-        next_after = events[-1].seq if events else after
-        more = b"true" if len(events) == limit else b"false"
         body = b'{"events":[%s],"next_after":%d,"more":%s}' % (
-            b",".join(_entry(event) for event in events),
-            next_after,
-            more,
+            b",".join(_entry(event) for event in page.events),
+            page.events[-1].seq if page.events else after,
+            b"true" if page.more else b"false",
         )
         return Response(body, media_type="application/json")
 
@@ -85,8 +83,9 @@ def requested_project(value: str | None, principal: Principal) -> str | None:
     return project_uuid
 
 
-def _number(request: Request, name: str, *, default: int, highest: int) -> int:
+def _number(request: Request, name: str, *, default: int, highest: int, lowest: int = 0) -> int:
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= highest):
-        raise malformed(f"{name} is not a number from 0 to {highest}")
-    return int(text)
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
+    if not lowest <= number <= highest:
+        raise malformed(f"{name} is not a number from {lowest} to {highest}")
+    return number

@@ -6,7 +6,8 @@ import json
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from spec_kitty_sync._sqlite import Store, Synchronous, open_reader, open_store
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.decide import Known, NewEvent
-from spec_kitty_sync.receiver.store import Identity, StoredEvent
+from spec_kitty_sync.receiver.store import PAGE_BYTES, Identity, Page, StoredEvent
 
 _LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM receiver_events"
 
@@ -107,15 +108,16 @@ class SqliteEventStore:
             return [_add_batch(conn, batch, now_ms) for batch in batches]
 
     def event(self, scope: str, event_id: str) -> StoredEvent | None:
-        rows = self._read(_EVENT, (scope, event_id))
-        return rows[0] if rows else None
+        rows = self._rows(_EVENT, (scope, event_id))
+        return StoredEvent(*rows[0]) if rows else None
 
-    def page(
-        self, scope: str, *, project_uuid: str | None, after: int, limit: int
-    ) -> list[StoredEvent]:
-        if project_uuid is None:
-            return self._read(_PAGE, (scope, after, limit))
-        return self._read(_PROJECT_PAGE, (scope, project_uuid, after, limit))
+    def page(self, scope: str, *, project_uuid: str | None, after: int, limit: int) -> Page:
+        with self._reading() as conn:
+            if project_uuid is None:
+                rows = conn.execute(_PAGE, (scope, after, limit + 1))
+            else:
+                rows = conn.execute(_PROJECT_PAGE, (scope, project_uuid, after, limit + 1))
+            return _page(rows, limit)
 
     def bodies_of_types(
         self, scope: str, event_types: Collection[str], *, project_uuid: str | None
@@ -127,7 +129,7 @@ class SqliteEventStore:
 
     def newest_clock(self, scope: str) -> int:
         rows = self._rows(_NEWEST_CLOCK, (scope,))
-        return int(rows[0][0]) if rows else 0
+        return int(rows[0][0])
 
     def close(self) -> None:
         if self._store is not None:
@@ -156,15 +158,31 @@ class SqliteEventStore:
             return (0, 0)
         return (found.st_dev, found.st_ino)
 
-    def _read(self, query: str, values: tuple[str | int, ...]) -> list[StoredEvent]:
-        return [StoredEvent(*row) for row in self._rows(query, values)]
-
     def _rows(self, query: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
+        with self._reading() as conn:
+            return conn.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection of its own for reading, so that no reader waits for the writer."""
         reader = open_reader(self._path, self._steps)
         if reader is None:
-            return []
+            raise StoreError(f"{self._path} is gone")
         with reader, reader.reading() as conn:
-            return conn.execute(query, values).fetchall()
+            yield conn
+
+
+def _page(rows: Iterable[tuple[Any, ...]], limit: int) -> Page:
+    """Return the first *limit* of *rows*, fewer when they are large."""
+    events: list[StoredEvent] = []
+    size = 0
+    for row in rows:
+        event = StoredEvent(*row)
+        size += len(event.body)
+        if len(events) == limit or (events and size > PAGE_BYTES):
+            return Page(tuple(events), more=True)
+        events.append(event)
+    return Page(tuple(events), more=False)
 
 
 def _add_batch(

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from spec_kitty_sync.receiver.decide import Known, NewEvent
 
+PAGE_BYTES = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -17,6 +19,14 @@ class StoredEvent:
     event_id: str
     received_at_ms: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in order of `seq`; `more` tells whether others follow."""
+
+    events: tuple[StoredEvent, ...]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,11 @@ class EventStore(Protocol):
         """Return one event."""
         ...
 
-    def page(
-        self, scope: str, *, project_uuid: str | None, after: int, limit: int
-    ) -> list[StoredEvent]:
-        """Return up to *limit* events with a larger `seq` than *after*, in order of `seq`."""
+    def page(self, scope: str, *, project_uuid: str | None, after: int, limit: int) -> Page:
+        """Return up to *limit* events with a larger `seq` than *after*.
+
+        A page ends early when it grows over `PAGE_BYTES`, but has at least one event.
+        """
         ...
 
     def bodies_of_types(

@@ -13,7 +13,7 @@ from spec_kitty_sync.receiver.faults.seams import Apply, Fault, outcomes, verdic
 from spec_kitty_sync.receiver.limits import Limits
 from spec_kitty_sync.receiver.parts import Parts
 from spec_kitty_sync.receiver.split import Element
-from spec_kitty_sync.receiver.store import EventStore, StoredEvent
+from spec_kitty_sync.receiver.store import EventStore, Page, StoredEvent
 from spec_kitty_sync.receiver.store import Identity as StoreIdentity
 
 
@@ -34,9 +34,7 @@ class _Store:
     def event(self, scope: str, event_id: str) -> StoredEvent | None:
         return self.inner.event(scope, event_id)
 
-    def page(
-        self, scope: str, *, project_uuid: str | None, after: int, limit: int
-    ) -> list[StoredEvent]:
+    def page(self, scope: str, *, project_uuid: str | None, after: int, limit: int) -> Page:
         return self.inner.page(scope, project_uuid=project_uuid, after=after, limit=limit)
 
     def bodies_of_types(
