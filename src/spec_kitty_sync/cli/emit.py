@@ -1,8 +1,9 @@
-"""`spec-kitty emit`: append one event."""
+"""`spec-kitty emit TYPE`: append one event; the options of each type come from its payload."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,51 +12,107 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render
 from spec_kitty_sync.cli.options import home_option, settings_from
-from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync.errors import JsonError, UsageError
+
+_STATED = ("aggregate_id", "aggregate_type", "causation_id", "correlation_id", "data_tier")
 
 
-@click.command()
-@click.argument("event_type", metavar="TYPE")
-@click.option(
-    "--json", "source", type=click.File("r"), required=True,
-    help="The payload: a JSON object from FILE, or - for standard input.",
-)  # fmt: skip
-@click.option("--aggregate-id", help="What the event is about.  [default: from the payload]")
-@click.option("--correlation-id", help="ULID of the mission execution.")
-@click.option("--causation-id", help="ULID of the event that caused this one.")
-@click.option("--tier", type=click.IntRange(0, 4), help="Data tier; 0 never leaves this machine.")
-@home_option
-def emit(event_type: str, source: IO[str], home: Path | None, tier: int | None, **ids: Any) -> None:
+class TypeCommands(click.Group):
+    """One command for each event type of the core pack; any other type takes `--json` only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from spec_kitty_sync.events.registry import CORE, default_registry
+
+        return sorted(each.name for each in default_registry() if each.pack == CORE)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        from spec_kitty_sync.cli.payload_options import payload_options, written_model
+        from spec_kitty_sync.events.registry import CORE, default_registry
+
+        kind = default_registry().find(cmd_name)
+        if kind is None or kind.pack != CORE:
+            return _command(cmd_name, f"Append a {cmd_name}.", [])
+        summary = (getattr(written_model(kind), "__doc__", None) or "").strip()
+        return _command(cmd_name, summary, payload_options(kind))
+
+
+@click.group(cls=TypeCommands, subcommand_metavar="TYPE [OPTIONS]")
+def emit() -> None:
     """Append one event of TYPE to the journal and print its id.
 
     \b
-    Example:
+    Examples:
+      spec-kitty emit HistoryAdded --wp-id WP01 --entry-type note --entry-content hi
       echo '{"wp_id": "WP01", "entry_type": "note", "entry_content": "hi"}' |
         spec-kitty emit HistoryAdded --json -
     """
-    payload = _payload(source)
-    ids["aggregate_id"] = ids["aggregate_id"] or _subject(payload)
-    event = api.emit(settings_from(home), event_type, payload, data_tier=tier, **ids)
-    render.emitted(event)
 
 
-def _payload(source: IO[str]) -> dict[str, Any]:
+def _command(name: str, summary: str, options: list[click.Option]) -> click.Command:
+    def call(source: IO[bytes] | None, home: Path | None, **given: Any) -> None:
+        stated = {key: given.pop(key) for key in _STATED}
+        fields = {key: value for key, value in given.items() if value not in (None, ())}
+        payload = _payload(source) if source is not None else None
+        if payload is None and not fields:
+            raise UsageError(
+                f"{name} needs its payload", remedy=f"Run `spec-kitty emit {name} --help`."
+            )
+        if payload is not None and fields:
+            raise UsageError(
+                "the payload stands in --json and in options", remedy="Give only one of them."
+            )
+        settings, common = settings_from(home), {k: v for k, v in stated.items() if v is not None}
+        if payload is not None:
+            about = common.pop("aggregate_id", None) or _subject(payload)
+            event = api.emit(settings, name, payload, aggregate_id=about, **common)
+        else:
+            event = api.emit_fields(settings, name, fields, common=common)
+        render.emitted(event)
+
+    command = click.command(name, help=summary, short_help=summary)(home_option(call))
+    command.params = [*options, *_common_options(), *command.params]
+    return command
+
+
+def _common_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--json", "source"],
+            type=click.File("rb"),
+            help="The payload: a JSON object from FILE, or - for standard input.",
+        ),
+        click.Option(["--aggregate-id"], help="What the event is about.  [default: the payload's]"),
+        click.Option(["--aggregate-type"], help="What kind of thing that is."),
+        click.Option(["--correlation-id"], help="ULID of the mission execution."),
+        click.Option(["--causation-id"], help="ULID of the event that caused this one."),
+        click.Option(
+            ["--tier", "data_tier"],
+            type=click.IntRange(0, 4),
+            help="Data tier; 0 never leaves this machine.",
+        ),
+    ]
+
+
+def _payload(source: IO[bytes]) -> Mapping[str, Any]:
+    from spec_kitty_sync._json import loads_strict
+
     try:
-        payload = json.load(source)
-    except (json.JSONDecodeError, UnicodeDecodeError) as exc:
+        payload = loads_strict(source.read())
+    except JsonError as exc:
         raise UsageError(
-            f"--json: {source.name} is not JSON: {exc}", remedy="Give one JSON object."
+            f"--json: {source.name} is not strict JSON: {exc.message}",
+            remedy="Give one JSON object.",
         ) from exc
     if not isinstance(payload, dict):
         raise UsageError(
-            f"--json: expected an object, got {type(payload).__name__}",
+            f"--json: expected an object, got {json.dumps(payload)[:40]}",
             remedy="Give one JSON object.",
         )
     return payload
 
 
-def _subject(payload: dict[str, Any]) -> str:
-    for key in ("wp_id", "mission_id", "mission_slug", "feature_slug"):
+def _subject(payload: Mapping[str, Any]) -> str:
+    for key in ("wp_id", "mission_id", "mission_slug", "feature_slug", "gate_name"):
         if isinstance(value := payload.get(key), str):
             return value
     raise UsageError("the payload names no work package or mission", remedy="Give --aggregate-id.")

@@ -7,6 +7,7 @@ import click
 from spec_kitty_sync.cli.main import LazyGroup
 
 _DELIVER = "spec_kitty_sync.cli.sync_delivery"
+_PRODUCE = "spec_kitty_sync.cli.sync_mode"
 _STATUS = "spec_kitty_sync.cli.sync_status"
 
 
@@ -18,9 +19,11 @@ _STATUS = "spec_kitty_sync.cli.sync_status"
             "migrate",
             "Import the queues that older versions left behind.",
         ),
+        "mode": (_PRODUCE, "mode", "Show or choose whether events leave."),
         "now": (_DELIVER, "now", "Deliver every event that may leave."),
         "server": (_DELIVER, "server", "Show or choose the server events go to."),
         "status": (_STATUS, "status", "What is delivered, what waits, and why."),
+        "watch": (_PRODUCE, "watch", "Deliver in the foreground until interrupted."),
     },
 )
 def sync() -> None:

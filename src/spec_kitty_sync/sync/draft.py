@@ -11,7 +11,7 @@ from spec_kitty_sync._json import dumps
 from spec_kitty_sync.errors import InvalidEventError, JsonError
 from spec_kitty_sync.events.admission import EVENT_LIMIT_BYTES
 from spec_kitty_sync.events.mission_payloads import SCHEMA_VERSION
-from spec_kitty_sync.events.registry import DEFAULT_TIER, Registry
+from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.events.validation import Validation
 from spec_kitty_sync.sync.project_context import ProjectContext
 
@@ -22,9 +22,11 @@ LOCAL_TEAM = "local"
 class EmitOptions:
     """What a caller may state beside type, aggregate and payload.
 
-    `hold` keeps the event from every target: a code, and what it means here.
+    `aggregate_id` goes before the one that the method derives. `hold` keeps the event from every
+    target: a code, and what it means here.
     """
 
+    aggregate_id: str | None = None
     aggregate_type: str | None = None
     causation_id: str | None = None
     correlation_id: str | None = None
@@ -68,15 +70,15 @@ class DraftMaker:
 
         Raises:
             InvalidEventError: something in it has no JSON form; names the place.
+            UnknownEventTypeError: nobody registered the type.
         """
-        kind = self.registry.find(event_type)
-        default_type, tier = (kind.aggregate_types[0], kind.tier) if kind else (None, DEFAULT_TIER)
+        kind = self.registry.get(event_type)
         event_id = self.new_id()
         head = {
             "event_id": event_id,
             "event_type": event_type,
-            "aggregate_id": aggregate_id,
-            "aggregate_type": options.aggregate_type or default_type,
+            "aggregate_id": options.aggregate_id or aggregate_id,
+            "aggregate_type": options.aggregate_type or kind.aggregate_types[0],
             "schema_version": SCHEMA_VERSION,
             "timestamp": utc_iso(self.wall.now_ms()),
             "node_id": self.project.node_id,
@@ -86,7 +88,7 @@ class DraftMaker:
             "project_uuid": self.project.project_uuid,
             "project_slug": self.project.identity.project_slug,
             "team_slug": team or LOCAL_TEAM,
-            "data_tier": tier if options.data_tier is None else options.data_tier,
+            "data_tier": kind.tier if options.data_tier is None else options.data_tier,
         }
         facts = self.project.git.read()
         for name in facts.__slots__:

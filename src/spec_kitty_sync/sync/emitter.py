@@ -109,10 +109,16 @@ class EventEmitter(TypedEvents):
         What stands in the way of delivery is written beside the event and raises nothing.
 
         Raises:
-            InvalidEventError: it breaks a rule of the contract; nothing was stored.
+            InvalidEventError, UnknownEventTypeError: it breaks a rule of the contract; nothing was
+                stored.
             StoreError: it could not be stored.
         """
-        options = EmitOptions(aggregate_type, causation_id, correlation_id, data_tier)
+        options = EmitOptions(
+            aggregate_type=aggregate_type,
+            causation_id=causation_id,
+            correlation_id=correlation_id,
+            data_tier=data_tier,
+        )
         return self.emit_with(event_type, aggregate_id, payload, options)
 
     def emit_with(

@@ -15,6 +15,7 @@ from spec_kitty_sync.events.payloads import DoneEvidence, ExecutionMode
 class Common(TypedDict, total=False):
     """What `EventEmitter.emit` takes beside the payload."""
 
+    aggregate_id: str
     aggregate_type: str
     causation_id: str
     correlation_id: str

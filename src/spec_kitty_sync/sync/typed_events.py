@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
@@ -205,6 +207,24 @@ class TypedEvents(ABC):
         options, payload = _split(given)
         whole = _complete(model, {**known, **payload})
         return self.emit_with(event_type, aggregate_id, whole, options)
+
+
+def emit_typed(emitter: TypedEvents, event_type: str, given: Mapping[str, Any]) -> Event:
+    """Emit through the method for *event_type*; fields and options stand in *given* by name.
+
+    A field that the method wants and that is absent is refused by name, like any other.
+    """
+    name = "emit_" + re.sub("(?<=[a-z])(?=[A-Z])|(?<=WP)(?=[A-Z])", "_", event_type).lower()
+    method = getattr(emitter, name)
+    first, *_ = inspect.signature(method).parameters
+    rest = dict(given)
+    about = rest.pop(first, None)
+    if about is None:
+        options, payload = _split(rest)
+        return emitter.emit_with(event_type, "unknown", payload, options)
+    event = method(about, **rest)
+    assert isinstance(event, Event)
+    return event
 
 
 def _split(
