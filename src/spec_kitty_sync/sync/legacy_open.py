@@ -24,6 +24,8 @@ from spec_kitty_sync.sync.legacy_sources import LegacySource, shown_path, source
 
 PATIENCE_S = 5.0
 SQLITE_MAGIC = b"SQLite format 3\x00"
+# Python cannot decode a message in which SQLite quotes the bytes of a damaged schema.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _COPIED_SIDECARS = ("-wal", "-journal")  # the -shm index is rebuilt from the log
 _CHUNK = 1 << 20
 _RETRY = "Run the same command again when no other spec-kitty command is running."
@@ -67,13 +69,13 @@ def open_database(
                 configure(conn)
                 conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
                 yield _checked(source, conn, fingerprint)
-    except sqlite3.Error as exc:
+    except SQLITE_ERRORS as exc:
         raise translate_source(source.path, exc) from exc
     except OSError as exc:
         raise unreadable(source.path, exc) from exc
 
 
-def translate_source(path: Path, exc: sqlite3.Error) -> SourceError:
+def translate_source(path: Path, exc: sqlite3.Error | UnicodeDecodeError) -> SourceError:
     """Return the source error that SQLite's *exc* means for a foreign file."""
     name = getattr(exc, "sqlite_errorname", None) or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -82,7 +84,8 @@ def translate_source(path: Path, exc: sqlite3.Error) -> SourceError:
         return source_error(path, "not_sqlite", "it is not an SQLite database", _RECOVER)
     if name.startswith("SQLITE_CANTOPEN"):
         return source_error(path, "cannot_open", "it cannot be opened", f"Check {path}.")
-    return source_error(path, "damaged", f"SQLite says: {exc}", _RECOVER)
+    said = "its schema is unreadable" if isinstance(exc, UnicodeDecodeError) else str(exc)
+    return source_error(path, "damaged", f"SQLite says: {said}", _RECOVER)
 
 
 def unreadable(path: Path, exc: OSError) -> SourceError:

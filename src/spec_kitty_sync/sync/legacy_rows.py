@@ -12,6 +12,7 @@ from spec_kitty_sync._clock import Clock
 from spec_kitty_sync.sync.legacy_files import iterate_file, looks_like_events
 from spec_kitty_sync.sync.legacy_open import (
     PATIENCE_S,
+    SQLITE_ERRORS,
     OpenedSource,
     fingerprint_of,
     open_database,
@@ -120,7 +121,7 @@ def _translated(path: Path, rows: Iterator[LegacyRow]) -> Iterator[LegacyRow]:
     """Pass *rows* on; the source's own errors keep its name in any caller's transaction."""
     try:
         yield from rows
-    except sqlite3.Error as exc:
+    except SQLITE_ERRORS as exc:
         raise translate_source(path, exc) from exc
 
 
@@ -128,7 +129,7 @@ def _count(conn: sqlite3.Connection, query: str) -> int:
     """Return a count, 0 where the table is missing or damaged: it is not ours to judge."""
     try:
         return int(conn.execute(query).fetchone()[0])
-    except sqlite3.DatabaseError:
+    except SQLITE_ERRORS:
         return 0
 
 
@@ -142,6 +143,6 @@ def _damage(conn: sqlite3.Connection) -> str | None:
     """Return the first complaint of SQLite's quick check."""
     try:
         first = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as exc:
+    except SQLITE_ERRORS as exc:
         return str(exc)
     return None if first == b"ok" else first.decode("utf-8", "replace").replace("\n", " ")

@@ -17,7 +17,13 @@ from spec_kitty_sync._clock import utc_iso
 from spec_kitty_sync._files import Home, make_private_dir, touch_private
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.event_journal.models import Appended
-from spec_kitty_sync.sync.legacy_open import PATIENCE_S, configure, translate_source, unreadable
+from spec_kitty_sync.sync.legacy_open import (
+    PATIENCE_S,
+    SQLITE_ERRORS,
+    configure,
+    translate_source,
+    unreadable,
+)
 from spec_kitty_sync.sync.legacy_rows import open_source
 from spec_kitty_sync.sync.legacy_sources import LegacySource, source_error
 from spec_kitty_sync.sync.legacy_tables import has_rowid, queue_rows
@@ -146,7 +152,7 @@ class Cleanup:
                     )
                 with _exclusive(conn):
                     return self._delete_in(conn, source, stored)
-        except sqlite3.Error as exc:
+        except SQLITE_ERRORS as exc:
             raise translate_source(path, exc) from exc
         except OSError as exc:
             raise unreadable(path, exc) from exc
