@@ -16,6 +16,7 @@ from spec_kitty_sync.events.schema_export import export_schemas
 from spec_kitty_sync.registry_load import RegistryLoadError, load_registry, load_schema_dir
 
 DEPLOYED = {
+    "$id": "https://ops.example.invalid/deployed",
     "x-spec-kitty": {"pack": "ops", "aggregate_types": ["Deployment"], "tier": 2},
     "type": "object",
     "required": ["environment", "revision"],
@@ -67,7 +68,8 @@ def test_schema_folder_adds_a_type_that_is_validated(schema_dir: Path) -> None:
     both = validator.validate_parsed(event({}))
     assert {f.path for f in both.findings} == {"/payload/environment", "/payload/revision"}
     assert registry.get("Deployed").tier == 2
-    assert "payloads/Deployed.schema.json" in export_schemas(registry)
+    exported = export_schemas(registry)["payloads/Deployed.schema.json"]
+    assert exported["$id"].endswith("/payloads/Deployed.schema.json")
 
 
 def test_core_pack_alone_does_not_know_the_added_type(schema_dir: Path) -> None:

@@ -106,6 +106,8 @@ def _payload_edits(schema: dict[str, Any], shape: Shape, parent: dict[str, Any])
     for edit in edits(schema, schema, parent["payload"], ("payload",)):
         if _stays(edit, shape, parent):
             yield edit
+    if shape.name in ("status_transition", "sync_status"):
+        yield Edit("genesis", _at("to_lane"), "genesis", "unknown_lane", _at("to_lane"))
     if shape.name == "status_transition":
         yield Edit(
             "done-without-evidence", _at("evidence"), REMOVED, "evidence_missing", _at("evidence")

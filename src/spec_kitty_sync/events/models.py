@@ -97,7 +97,9 @@ class Event(BaseModel):
         return dialect_of(stated)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Event) and self.__dict__ == other.__dict__
+        if not isinstance(other, Event):
+            return NotImplemented
+        return self.__dict__ == other.__dict__ and self.model_extra == other.model_extra
 
     def __hash__(self) -> int:
         return hash(self.event_id)

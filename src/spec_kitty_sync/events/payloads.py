@@ -21,10 +21,15 @@ from spec_kitty_sync.events.fields import (
     Timestamp,
     WpId,
 )
-from spec_kitty_sync.events.lanes import AnyLane, Lane
+from spec_kitty_sync.events.lanes import AnyLane, FieldLane, Lane
 
 # Left to right is five times as fast here, and no text names two lanes.
 RecordedLane = Annotated[AnyLane, Field(union_mode="left_to_right")]
+RecordedTarget = Annotated[
+    Lane | Literal[FieldLane.APPROVED, FieldLane.IN_REVIEW], Field(union_mode="left_to_right")
+]
+"""Where a move may lead: nothing moves to genesis."""
+
 Slug = Annotated[Text, Field(validation_alias=AliasChoices("feature_slug", "mission_slug"))]
 OptionalSlug = Annotated[
     Text | None, Field(validation_alias=AliasChoices("feature_slug", "mission_slug"))
@@ -122,7 +127,7 @@ class RecordedTransition(Payload):
     feature_slug: Slug
     wp_id: WpId
     from_lane: RecordedLane | None = None
-    to_lane: RecordedLane
+    to_lane: RecordedTarget
     actor: Text
     force: Flag = False
     reason: Text | None = None
@@ -153,7 +158,7 @@ class SyncStatusPayload(Payload):
 
     wp_id: WpId
     from_lane: RecordedLane | None = None
-    to_lane: RecordedLane
+    to_lane: RecordedTarget
     actor: Text | None = None
     feature_slug: OptionalSlug = None
 

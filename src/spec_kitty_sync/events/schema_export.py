@@ -135,7 +135,8 @@ def _states(key: str) -> Schema:
 
 def _payload(event_type: EventType, shape: Shape) -> Schema:
     if shape.model is None:
-        return dict(shape.schema or {})
+        # Its own `$id` gives way to ours, by which events refer to it.
+        return {k: v for k, v in (shape.schema or {}).items() if k not in ("$id", "$schema")}
     schema: Schema = _tidied(shape.model.model_json_schema())
     schema["title"] = (
         f"{event_type.name}, {shape.name}" if shape.name != event_type.name else (event_type.name)

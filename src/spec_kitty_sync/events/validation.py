@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +22,7 @@ from spec_kitty_sync.events.registry import FIELD, EventType, Registry, Shape
 from spec_kitty_sync.events.violations import LANE_FIELDS, findings_of
 
 _FIELD_LANES = frozenset(lane.value for lane in FieldLane)
+_FIELD_PLACES = frozenset(product(LANE_FIELDS, _FIELD_LANES)) - {("to_lane", "genesis")}
 
 Validate = Callable[[Any], Any]
 
@@ -175,7 +177,7 @@ class Validator:
     def _lane_findings(self, payload: Mapping[str, Any]) -> Iterator[Finding]:
         for name in LANE_FIELDS:
             lane = payload.get(name)
-            if type(lane) is str and lane in _FIELD_LANES:
+            if type(lane) is str and (name, lane) in _FIELD_PLACES:
                 message = f"{name} {lane!r} is a lane of older CLIs, not of the contract"
                 path = pointer("payload", name)
                 yield Finding("field_lane", self._field_lane, path, message, shorten(lane))
