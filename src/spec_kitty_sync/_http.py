@@ -7,15 +7,13 @@ redirect, plain http only to this machine unless asked for.
 from __future__ import annotations
 
 import ssl
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-import httpcore
-import httpx
+from types import ModuleType, TracebackType
+from typing import Any, cast
 
 from spec_kitty_sync.errors import (
     DeadlineError,
@@ -25,6 +23,19 @@ from spec_kitty_sync.errors import (
     TlsError,
     TransportError,
 )
+
+# httpx imports its own command line, and with it rich and pygments, where those are installed:
+# 6 MiB and as long again as everything else it needs. It copes with their absence.
+_NO_COMMAND_LINE = "httpx._main"
+if _NO_COMMAND_LINE not in sys.modules:
+    sys.modules[_NO_COMMAND_LINE] = cast("ModuleType", None)
+
+import httpcore  # noqa: E402  (after the line above)
+import httpx  # noqa: E402  (after the line above)
+
+if sys.modules[_NO_COMMAND_LINE] is None:
+    del sys.modules[_NO_COMMAND_LINE]
+
 
 DEFAULT_DEADLINE_S = 60.0
 ANSWER_BASE_BYTES = 64 * 1024

@@ -26,7 +26,7 @@ from spec_kitty_sync._files import Home
 from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.delivery.dispatcher import DrainOptions
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
-from spec_kitty_sync.delivery.redelivery import redeliver
+from spec_kitty_sync.delivery.redelivery import begin_after_restore, redeliver
 from spec_kitty_sync.delivery.retries import retry
 from spec_kitty_sync.delivery.soundness import find_faults
 from spec_kitty_sync.errors import ContractError, EventConflictError
@@ -349,7 +349,7 @@ class Delivery(RuleBasedStateMachine):
         self.bench = self.open()
         with self.bench.store.transaction() as conn:
             conn.execute("UPDATE sqlite_sequence SET seq = max(seq, ?)", (top or 0,))
-            self.bench.registry.start_epochs(reason="restore")
+            begin_after_restore(self.bench.store, clock=self.clock)
         assert self.snapshot is not None
         self.events = {i: Known(**vars(known)) for i, known in self.snapshot.items()}
         for url, world in self.worlds.items():

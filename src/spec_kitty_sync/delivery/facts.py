@@ -22,7 +22,8 @@ WHERE EXISTS (SELECT 1 FROM delivery_epochs e
               JOIN delivery_ledger l
                 ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = s.value
               WHERE l.state IN ('delivered', 'pending'))
-   OR EXISTS (SELECT 1 FROM delivery_claims c WHERE s.value BETWEEN c.first_seq AND c.last_seq)
+   OR EXISTS (SELECT 1 FROM delivery_claims c
+              WHERE s.value BETWEEN c.first_seq AND c.last_seq AND c.target_id <> 0)
 """
 _CLOSED = """
 SELECT l.target_id, l.epoch, l.state, l.category, count(*)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.delivery.backoff import HOUR_MS, pending_delay_ms, transient_delay_ms
+from spec_kitty_sync.delivery.backoff import pending_delay_ms, transient_delay_ms
 from spec_kitty_sync.delivery.counting import StateKey, shift_counts
 from spec_kitty_sync.delivery.runs import Run, release_claim
 from spec_kitty_sync.delivery.states import DeliveryState, next_state
@@ -223,7 +223,7 @@ class SqliteLedger:
         return _Row(new.value, category, rejections, not_before, result.error or "")
 
     def _due(self, run: Run, state: DeliveryState, attempts: int, now_ms: int) -> int:
-        """Return when the row may be selected again: later than this run, within the hour."""
+        """Return when the row may be selected again: later than this run began."""
         if state is DeliveryState.PENDING:
             wanted = now_ms + pending_delay_ms(attempts)
         elif state is DeliveryState.TRANSIENT:
@@ -232,7 +232,7 @@ class SqliteLedger:
             wanted = 0
         else:
             return 0
-        return min(max(wanted, run.at + 1), run.at + HOUR_MS)
+        return max(wanted, run.at + 1)
 
     def _pass(
         self,

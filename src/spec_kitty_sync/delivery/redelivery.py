@@ -1,4 +1,4 @@
-"""Delivering the whole journal once more: a new epoch (CONTRACT 6, `--redeliver`)."""
+"""Delivering the whole journal once more: a new epoch, by `--redeliver` or after a restore."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from spec_kitty_sync.delivery.targets import Target, TargetRegistry
 _PREVIEW = """
 SELECT count(*) FILTER (WHERE barrier IS NULL), count(*) FILTER (WHERE barrier = 'archived')
 FROM delivery_candidates WHERE target_id = ?
+"""
+
+
+# Claim 0 belongs to no target and is never released.
+_MAY_HAVE_LEFT = """
+INSERT OR REPLACE INTO delivery_claims(claim_id, first_seq, last_seq, target_id, epoch, claimed_at)
+SELECT 0, 1, seq, 0, 0, ? FROM journal_ids ORDER BY seq DESC LIMIT 1
 """
 
 
@@ -41,3 +48,21 @@ def redeliver(
     registry = TargetRegistry(store, clock=clock)
     with drain_lock(locks_dir, target.target_id, clock=clock, wait_s=lock_wait_s):
         return registry.start_epoch(target.target_id, reason="redeliver")
+
+
+def begin_after_restore(store: Store, *, clock: Clock) -> None:
+    """Begin a new epoch for every target: nobody knows what was sent since the backup.
+
+    The caller has the store to itself.
+    """
+    registry = TargetRegistry(store, clock=clock)
+    with store.transaction():
+        for target in registry.all():
+            registry.start_epoch(target.target_id, reason="restore")
+        assume_sent(store, clock=clock)
+
+
+def assume_sent(store: Store, *, clock: Clock) -> None:
+    """Note that every event stored by now may have left this machine: none gets superseded."""
+    with store.transaction() as conn:
+        conn.execute(_MAY_HAVE_LEFT, (clock.now_ms(),))

@@ -186,7 +186,7 @@ class TargetRegistry:
     def start_epoch(self, target_id: int, *, reason: str) -> Target:
         """Begin a new delivery of the whole journal; the ledger rows of older epochs stay.
 
-        The caller holds the target's drain lock, or is restoring the whole store.
+        The caller holds the target's drain lock, or has the whole store to itself.
         """
         with self._store.transaction() as conn:
             target = _one(conn.execute(_BY_ID, (target_id,)))
@@ -194,12 +194,6 @@ class TargetRegistry:
             conn.execute(_INSERT_EPOCH, (self._clock.now_ms(), reason, target_id))
             self.audit(conn, "epoch", target_id, {"after": target.epoch, "reason": reason})
             return _one(conn.execute(_BY_ID, (target_id,)))
-
-    def start_epochs(self, *, reason: str) -> None:
-        """Begin a new epoch for every target: after a restore nobody knows what was sent since."""
-        with self._store.transaction():
-            for target in self.all():
-                self.start_epoch(target.target_id, reason=reason)
 
     def see_deployment(self, target_id: int, seen: Deployment) -> DeploymentChange | None:
         """Remember what the server says of itself; return the change, if there is one.

@@ -18,6 +18,7 @@ from spec_kitty_sync._files import Home, touch_private
 from spec_kitty_sync._sqlite import Store, check_ours, open_store, translate
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
+from spec_kitty_sync.delivery.redelivery import assume_sent, begin_after_restore
 from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.errors import (
     SourceError,
@@ -226,9 +227,11 @@ def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) ->
             conn.execute(_SET_TOP, (top, top))
             conn.execute(_ADD_TOP, (top,))
             conn.execute(_SET_CLOCK, (value,))
-            TargetRegistry(draft, clock=clock).start_epochs(reason="restore")
+            begin_after_restore(draft, clock=clock)
             journal = SqliteJournal(draft, clock=clock, delivery=SqliteDeliveryFacts(draft))
-            return len(journal.append_many(_newer(live, conn))) if live is not None else 0
+            carried = len(journal.append_many(_newer(live, conn))) if live is not None else 0
+            assume_sent(draft, clock=clock)
+            return carried
 
 
 def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tuple[int, int]:
