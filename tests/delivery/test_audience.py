@@ -80,6 +80,16 @@ def test_held_event_is_passed_and_sent_once_released(bench, stub, corrections):
     assert stub.seen_ids == [free, held]
 
 
+def test_release_leaves_delivered_events_delivered(bench, stub, corrections):
+    """Releasing many at once opens only what is held."""
+    sent, held = bench.append(2)
+    corrections.hold([held], "migration_conflict")
+    bench.drain(stub.url)
+    corrections.release([sent, held])
+    bench.check()
+    assert bench.states(stub.url) == {sent: "delivered", held: "open"}
+
+
 def test_event_held_after_it_was_opened_does_not_leave(bench, stub, corrections):
     """The filters are asked at every selection, for open and due rows too."""
     (event,) = bench.append()

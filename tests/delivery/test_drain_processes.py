@@ -52,10 +52,17 @@ def test_two_processes_draining_one_home_post_nothing_twice(bench, stub):
 def test_second_drain_says_who_holds_the_lock(bench, stub):
     """The refusal names the process and since when."""
     bench.append(20)
-    stub.always(late(0.5))
+    answered = threading.Event()
+
+    def hold_up(request, stub):
+        answered.wait(30)
+        return per_event()(request, stub)
+
+    stub.next(hold_up)
     first = start(bench, stub.url, wait_s=30)
     wait_until(lambda: stub.requests)
     second = finish(start(bench, stub.url, wait_s=0.1))
+    answered.set()
     assert second["pid"] == first.pid
     assert f"process {first.pid} has been draining this target since 20" in second["locked"]
     assert finish(first)["delivered"] == 20

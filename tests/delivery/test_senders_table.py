@@ -458,6 +458,20 @@ def test_server_that_is_down_stops_after_three_single_failures(bench, stub):
     assert report.requests < 25
 
 
+def test_single_failures_between_successes_do_not_stop_the_drain(bench, stub):
+    """Only three failing singles in a row mean that the server is down."""
+    ids = bench.append(16)
+    bad = {ids[1], ids[4], ids[7], ids[10]}
+
+    def crash(request, stub):
+        answer = refuse(500, "boom") if bad & set(request.ids) else per_event()
+        return answer(request, stub)
+
+    stub.always(crash)
+    report = bench.drain(stub.url)
+    assert (report.transient, report.delivered, report.stop) == (4, 12, None)
+
+
 def test_lost_answer_is_sent_again_under_the_same_id(bench, stub):
     """The receiver stored the batch, the answer broke: the next try gives duplicates."""
     ids = bench.append(4)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from rude_server import RudeServer, reset, say
+from rude_server import RudeServer, read_request, reset, say
 
 from spec_kitty_sync._http import HttpClient, Reply
 from spec_kitty_sync.errors import (
@@ -167,7 +167,7 @@ def tls_server(authority: trustme.CA, name: str):
         try:
             connection, _ = listener.accept()
             with connection, context.wrap_socket(connection, server_side=True) as stream:
-                stream.recv(65536)
+                read_request(stream)
                 stream.sendall(OK)
         except OSError:
             pass
