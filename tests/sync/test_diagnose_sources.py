@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import sqlite3
@@ -18,7 +17,9 @@ from spec_kitty_sync import api
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.conformance.stub import StubServer
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.diagnose import DiagnoseResult, Diagnosis, Report, Rules, Source
+from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.events.admission import admit
 from spec_kitty_sync.events.registry import default_registry
@@ -126,17 +127,16 @@ def test_row_that_contradicts_the_journal_says_so(home: Path) -> None:
 
 def test_row_that_was_imported_and_corrected_is_settled(home: Path) -> None:
     """A correction in the journal does not make the imported row of the old queue wait again."""
-    write_queue(home / "queue.db", [event(3, node_id="as imported")])
-    (source,) = discover(Home(home))
-    stored = json.dumps(event(3, node_id="as imported")).encode()
-    with open_home(Home(home)) as store, store.transaction() as conn:
-        own = MigrationStore(store).open_source(source)
-        conn.execute(
-            "INSERT INTO migration_provenance (seq, source_id, source_row, body_sha256)"
-            " VALUES (3, ?, 1, ?)",
-            (own.id, hashlib.sha256(stored).digest()),
+    write_queue(home / "queue.db", [event(4)])
+    corrected = json.dumps(event(4, node_id="corrected")).encode()
+    with open_home(Home(home)) as store:
+        journal = SqliteJournal(store, clock=ManualClock())
+        facts = SqliteDeliveryFacts(store)
+        Corrections(store, journal, clock=ManualClock(), delivery=facts).replace(
+            admit(corrected, registry=default_registry()), reason="wrong node"
         )
-    assert waiting(home)[1].sources[1].passed_over == 1
+    _, report = waiting(home)
+    assert (report.sources[1].passed_over, report.summary.total) == (1, 2)
 
 
 def test_source_that_the_operator_ignores_is_left_out(home: Path) -> None:

@@ -6,7 +6,6 @@ yet. A path that is named is judged whole. Reading changes no byte of any of the
 
 from __future__ import annotations
 
-import hashlib
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -42,18 +41,6 @@ from spec_kitty_sync.sync.migrate_store import MigrationStore, is_ignored
 from spec_kitty_sync.sync.store import steps
 from spec_kitty_sync.sync.workspace import Workspace, read_workspace
 
-_DECIDED = """
-SELECT 1 FROM journal_ids j JOIN migration_provenance p ON p.seq = j.seq
-WHERE j.event_id = :event_id AND p.body_sha256 = :sha256
-UNION ALL
-SELECT 1 FROM migration_conflict
-WHERE event_id = :event_id AND body_sha256 = :sha256 AND kept IS NOT NULL
-UNION ALL
-SELECT 1 FROM migration_quarantine q JOIN migration_source s ON s.id = q.source_id
-WHERE s.path = :path AND q.source_row = :row AND q.body_sha256 = :sha256
-  AND q.accepted_at_ms IS NOT NULL
-LIMIT 1
-"""
 _IMPORT_FIRST = (
     "Old queues are imported with `spec-kitty sync migrate`; correct single events after that."
 )
@@ -78,8 +65,8 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
                 yield LegacyRows(source, advice=_IMPORT_FIRST)
             return
         yield _undelivered(settings.home, workspace)
-        record = JournalRecord(workspace.store, workspace.journal)
         migration = MigrationStore(workspace.store)
+        record = JournalRecord(workspace.journal, migration)
         for source in discover(settings.home):
             stored = migration.source(source.name)
             if stored is None or not is_ignored(source.path, stored):
@@ -105,22 +92,16 @@ class JournalRecord:
     (conflict resolved, quarantine accepted), is settled too.
     """
 
-    def __init__(self, store: Store, journal: SqliteJournal) -> None:
-        self._store = store
+    def __init__(self, journal: SqliteJournal, migration: MigrationStore) -> None:
         self._journal = journal
+        self._migration = migration
 
     def settles(self, source: str, row: LegacyRow) -> bool:
         """Tell whether nothing is left to do about *row* of *source*."""
         if self._compared(row) is True:
             return True
-        asked = {
-            "event_id": row.column_id or _stated_id(row),
-            "sha256": hashlib.sha256(row.body or b"").digest(),
-            "path": source,
-            "row": row.row,
-        }
-        with self._store.reading() as conn:
-            return conn.execute(_DECIDED, asked).fetchone() is not None
+        event_id = row.column_id or _stated_id(row)
+        return self._migration.settles(source, row, event_id=event_id)
 
     def notes(self, row: LegacyRow) -> tuple[Finding, ...]:
         """Return the conflict, if the journal holds other content under the id of *row*."""

@@ -5,13 +5,14 @@ All methods run inside the caller's transaction on the store of the home.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.sync.legacy_sources import LegacySource
+from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any
 
 if TYPE_CHECKING:
@@ -48,6 +49,18 @@ _SETTLED = """
 SELECT 1 FROM event_journal_audit WHERE seq = ?1 AND old_sha256 = ?2
 UNION ALL
 SELECT 1 FROM migration_conflict WHERE event_id = ?3 AND body_sha256 = ?2 AND kept IS NOT NULL
+LIMIT 1
+"""
+_ROW_SETTLED = """
+SELECT 1 FROM journal_ids j JOIN event_journal_audit a ON a.seq = j.seq
+WHERE j.event_id = :event_id AND a.old_sha256 = :sha256
+UNION ALL
+SELECT 1 FROM migration_conflict
+WHERE event_id = :event_id AND body_sha256 = :sha256 AND kept IS NOT NULL
+UNION ALL
+SELECT 1 FROM migration_quarantine q JOIN migration_source s ON s.id = q.source_id
+WHERE s.path = :path AND q.source_row = :row AND q.body_sha256 = :sha256
+  AND q.accepted_at_ms IS NOT NULL
 LIMIT 1
 """
 _CONFLICT = """
@@ -226,6 +239,17 @@ class MigrationStore:
                 _SETTLED, (seq, candidate.sha256, candidate.event.event_id)
             ).fetchone()
         return found is not None
+
+    def settles(self, path: str, row: LegacyRow, *, event_id: str | None) -> bool:
+        """Tell whether the bytes of *row* were replaced in the journal, or decided upon."""
+        asked = {
+            "event_id": event_id,
+            "sha256": hashlib.sha256(row.body or b"").digest(),
+            "path": path,
+            "row": row.row,
+        }
+        with self._store.reading() as conn:
+            return conn.execute(_ROW_SETTLED, asked).fetchone() is not None
 
     def add_conflict(self, source_id: int, candidate: Candidate, *, kind: str, now_ms: int) -> bool:
         """Record a divergent row with its bytes; False if it was resolved before."""
