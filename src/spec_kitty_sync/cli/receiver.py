@@ -153,8 +153,13 @@ def _users(options: dict[str, Any]) -> tuple[User, ...] | None:
         return read_users(options["users"], os.environ)
     if options["token"]:
         return single_user(options["token"])
-    if options["token_env"]:
-        return single_user(os.environ.get(options["token_env"], ""))
+    if name := options["token_env"]:
+        if not os.environ.get(name):
+            raise UsageError(
+                f"the environment variable {name} is not set",
+                remedy=f"Set {name} to the token that senders use, or choose --no-auth.",
+            )
+        return single_user(os.environ[name])
     return None
 
 
