@@ -49,7 +49,7 @@ def test_source_file_has_a_docstring_and_no_ticket_numbers(path):
     text = path.read_text(encoding="utf-8")
     if text.strip():
         assert ast.get_docstring(ast.parse(text)), "no module docstring"
-    assert not re.search(r"(?:#\d{3,}|\b(?:FR|NFR|IC|SC)-\d{2,})", text)
+    assert not re.search(r"(?:[\s(]#\d{3,}\b|\b(?:FR|NFR|IC|SC)-\d{2,})", text)
 
 
 @pytest.mark.parametrize("path", FILES, ids=_relative)
