@@ -73,6 +73,9 @@ def _delivering(report: StatusReport) -> Iterator[str]:
         stopped = background.last_stop.replace("_", " ")
         tried = when(background.last_attempt_at, now)
         yield _field("", f"the last attempt, {tried}, stopped: {stopped}")
+    if background.service.state != "none":
+        beat = when(background.service.last_beat_at, now)
+        yield _field("service", f"{background.service.state}, last sign of life {beat}")
     if background.drain_running:
         yield _field("", "a drain is running now")
     if background.next_retry_at:

@@ -79,6 +79,13 @@ def delivery_attention(
             f"(since {background.stalled_since})",
             _NOW,
         )
+    if background.service.state in ("stalled", "dead"):
+        yield Attention(
+            f"service_{background.service.state}",
+            f"the background service (process {background.service.pid}) gave its last sign of "
+            f"life at {background.service.last_beat_at}",
+            _NOW,
+        )
     if background.pending_stalled_count:
         yield Attention(
             "pending_stalled",

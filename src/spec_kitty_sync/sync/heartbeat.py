@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, utc_iso
 from spec_kitty_sync._files import Home, make_private_dir, write_atomic
+from spec_kitty_sync.sync.status_report import ServiceSection
 
 FOLDER = "background"
 _GRACE_MS = 120_000
@@ -44,20 +45,6 @@ class Heartbeat:
     last_stop: str | None = None
 
 
-@dataclass(frozen=True)
-class BackgroundSection:
-    """What status says of the background services; times RFC 3339."""
-
-    state: str
-    pid: int | None = None
-    activity: str | None = None
-    live: bool = False
-    failures: int = 0
-    last_beat_at: str | None = None
-    last_success_at: str | None = None
-    last_stop: str | None = None
-
-
 class HeartbeatFile:
     """The file of this process; a home that refuses it is no error."""
 
@@ -84,15 +71,15 @@ class HeartbeatFile:
             self._path.unlink()
 
 
-def read_background(home: Home, *, clock: Clock) -> BackgroundSection:
+def read_service(home: Home, *, clock: Clock) -> ServiceSection:
     """Return the best of the services of this home; reads only."""
     now_ms = clock.now_ms()
     beats = [beat for _, beat in _all(home.root / FOLDER) if beat is not None]
     if not beats:
-        return BackgroundSection("none")
+        return ServiceSection("none")
     order = list(Liveness)
     best = min(beats, key=lambda beat: (order.index(liveness(beat, now_ms)), -beat.beat_at))
-    return BackgroundSection(
+    return ServiceSection(
         state=liveness(best, now_ms).value,
         pid=best.pid,
         activity=best.activity,

@@ -11,13 +11,16 @@ from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.event_journal.counting import newest_appended_at, oldest_retained
 from spec_kitty_sync.sync import attention
 from spec_kitty_sync.sync.auth_status import AuthStanding, auth_standing
+from spec_kitty_sync.sync.blocked import BlockedRuns
 from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.heartbeat import read_service
 from spec_kitty_sync.sync.hold_reasons import hold_reason
 from spec_kitty_sync.sync.legacy_status import legacy_queue, legacy_section, migration_section
 from spec_kitty_sync.sync.standing import Standing, delivered_to, read_standing
 from spec_kitty_sync.sync.status_report import (
     SCHEMA_VERSION,
     BackgroundSection,
+    BlockedEvents,
     ConnectionSection,
     FailedEvent,
     Held,
@@ -26,6 +29,7 @@ from spec_kitty_sync.sync.status_report import (
     LegacySection,
     QueueFile,
     QueueStats,
+    ServiceSection,
     StatusReport,
     TargetsSection,
     TargetSummary,
@@ -78,7 +82,8 @@ def _report(
     connection = _probe(settings, clock) if check and not auth.facts_missing else _NOT_ASKED
     held = _held(standing)
     terminal = _terminal(store, standing)
-    background = _background(workspace, standing)
+    service = read_service(settings.home, clock=clock)
+    background = _background(workspace, standing, service)
     found = (
         *attention.target_attention(auth.resolved),
         *attention.auth_attention(auth.section, standing.ledger, auth.remedy),
@@ -214,12 +219,15 @@ def _terminal(store: Store | None, standing: Standing) -> TerminalSection:
     return TerminalSection(count, ledger.dead_letter, ledger.terminal_failed, listed)
 
 
-def _background(workspace: Workspace | None, standing: Standing) -> BackgroundSection:
+def _background(
+    workspace: Workspace | None, standing: Standing, service: ServiceSection
+) -> BackgroundSection:
     target = standing.target
+    blocked = _blocked(workspace)
     if workspace is None or target is None:
         oldest = _moment(standing.oldest_ms)
         return BackgroundSection(
-            None, None, None, None, oldest, None, STALLED_AFTER_HOURS, 0, False
+            None, None, None, None, oldest, None, STALLED_AFTER_HOURS, 0, False, service, blocked
         )
     from spec_kitty_sync.delivery.history import count_stalled, next_retry_at
 
@@ -238,7 +246,16 @@ def _background(workspace: Workspace | None, standing: Standing) -> BackgroundSe
             count_stalled(workspace.store, target, now_ms=now_ms) if ledger.pending else 0
         ),
         drain_running=_drain_running(workspace, target),
+        service=service,
+        blocked=blocked,
     )
+
+
+def _blocked(workspace: Workspace | None) -> tuple[BlockedEvents, ...]:
+    if workspace is None:
+        return ()
+    runs = BlockedRuns(workspace.store, clock=workspace.clock).all()
+    return tuple(BlockedEvents(run.reason, utc_iso(run.since_ms), run.events) for run in runs)
 
 
 def _stalled_since(standing: Standing, now_ms: int) -> int | None:
@@ -283,4 +300,3 @@ def _in_one_line(
     if standing.ledger.undelivered and auth.section.blocked is not None:
         parts.append(f"blocked: {auth.section.blocked.replace('_', ' ')}")
     return "; ".join(parts)
-

@@ -139,10 +139,32 @@ class BodyUploadSection(NamedTuple):
     body_upload_failure_log_count: int
 
 
+class ServiceSection(NamedTuple):
+    """The background service that looks best: `state` is none, running, stalled or dead."""
+
+    state: str
+    pid: int | None = None
+    activity: str | None = None
+    live: bool = False
+    failures: int = 0
+    last_beat_at: str | None = None
+    last_success_at: str | None = None
+    last_stop: str | None = None
+
+
+class BlockedEvents(NamedTuple):
+    """How many events stand beside one reason, since when."""
+
+    reason: str
+    since: str
+    events: int
+
+
 class BackgroundSection(NamedTuple):
     """Whether deliveries happen. `stalled_since`: events could leave and none did since then.
 
-    `pending_stalled_count` were accepted by the receiver, but not settled for a day.
+    `pending_stalled_count` were accepted by the receiver, but not settled for a day. `blocked` is
+    the reason recorded beside events at their capture, or by the latest attempt since.
     """
 
     last_attempt_at: str | None
@@ -154,6 +176,8 @@ class BackgroundSection(NamedTuple):
     stalled_after_hours: int
     pending_stalled_count: int
     drain_running: bool
+    service: ServiceSection
+    blocked: tuple[BlockedEvents, ...]
 
 
 class AuthSection(NamedTuple):
