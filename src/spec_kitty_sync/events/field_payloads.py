@@ -1,7 +1,8 @@
 """Payload models of the field pack, written as tables: what released CLIs wrote, checked loosely.
 
-A key is `name`, `name:type`, `name?` or `name?:type`; without a type it is a string, `?` means
-that rows without it, or with null, were measured. Extra keys are allowed and kept.
+A key is `name`, `name:type`, `name?` or `name?:type`; without a type it is a string. `?` means that
+rows without it, or with null, were measured, or that too few rows were measured to demand it. Extra
+keys are allowed and kept.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def loose(name: str, keys: str) -> type[Payload]:
 
 WP_CREATED_TITLED = loose(
     "WPCreatedTitled",
-    "mission_slug wp_id:wp wp_title depends_on?:wps actor? mission_number?:int wp_path?"
+    "mission_slug wp_id:wp wp_title depends_on:wps actor mission_number?:int wp_path?"
     " created_at?:time",
 )
-WP_CREATED_BY_MISSION = loose("WPCreatedByMission", "wp_id:wp title dependencies?:wps mission_slug")
+WP_CREATED_BY_MISSION = loose("WPCreatedByMission", "wp_id:wp title dependencies:wps mission_slug")
 
 _BUILD = (
     "build_id? node_id project_uuid? project_slug? project_name? repo_slug? branch? head_commit?"
@@ -84,7 +85,7 @@ FIELD_PAYLOADS: Mapping[str, type[Payload]] = MappingProxyType(
             "HumanApprovalRecorded": f"{_PROOF} approver approval_status",
             "MissionClosed": "mission_slug mission_id? mission_number?:int mission_type?"
             " total_wps?:count completed_at?:time total_duration?",
-            "MissionCreated": "mission_slug mission_id? mission_number?:int mission_type?"
+            "MissionCreated": "mission_slug mission_id mission_number?:int mission_type?"
             " target_branch wp_count:count friendly_name? purpose_tldr? purpose_context?"
             " created_at?:time",
             "MissionOriginBound": "mission_slug? feature_slug? mission_id? provider"

@@ -55,7 +55,7 @@ class RepoEvidence(Payload):
     repo: Text
     branch: Text
     commit: Text
-    files_touched: tuple[AnyText, ...] | None = None
+    files_touched: tuple[Text, ...] | None = None
 
 
 class VerificationEntry(Payload):
