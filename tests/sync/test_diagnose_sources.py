@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -137,6 +139,21 @@ def test_row_that_was_imported_and_corrected_is_settled(home: Path) -> None:
         )
     _, report = waiting(home)
     assert (report.sources[1].passed_over, report.summary.total) == (1, 2)
+
+
+def test_advice_to_import_ends_when_all_is_imported(tmp_path: Path) -> None:
+    """Rows that wait for the import say so; after it, no advice leads back to it."""
+    home = unpack("i-bad-rows", tmp_path)
+    _, before = waiting(home)
+    assert "sync migrate" in (before.sources[0].advice or "")
+    migrated = subprocess.run(
+        [sys.executable, "-m", "spec_kitty_sync", "sync", "migrate", "--home", str(home), "--yes"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    _, after = waiting(home)
+    assert b"quarantined" in migrated.stdout
+    assert [each.advice for each in after.sources] == [None, None]
+    assert (after.sources[1].passed_over, after.sources[1].summary.total) == (15, 8)
 
 
 def test_source_that_the_operator_ignores_is_left_out(home: Path) -> None:

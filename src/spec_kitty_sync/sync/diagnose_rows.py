@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -37,19 +38,37 @@ WHERE j.seq > :after AND NOT j.archived AND NOT j.superseded
                     AND l.state = 'delivered')
 ORDER BY j.seq LIMIT :n
 """
+_CONFLICT = Finding(
+    "migration_conflict", "warning", "", "the journal holds other content under this id"
+)
+_IMPORT_FIRST = (
+    "Old queues are imported with `spec-kitty sync migrate`; correct single events after that."
+)
 _CORRUPT = Finding("corrupt", "error", "", "the stored bytes are not those that were accepted")
 
 
+class Standing(StrEnum):
+    """What became of a legacy row: SETTLED needs nothing more, WAITS was never imported."""
+
+    SETTLED = "settled"
+    WAITS = "waits"
+    CONFLICT = "conflict"
+    QUARANTINED = "quarantined"
+
+
 class ImportRecord(Protocol):
-    """Knows which rows of legacy sources the journal has already."""
+    """Knows what became of the rows of legacy sources."""
 
-    def settles(self, source: str, row: LegacyRow) -> bool:
-        """Tell whether *row* of *source* is imported, or decided upon by the operator."""
+    def standing(self, source: str, row: LegacyRow) -> Standing:
+        """Return what became of *row* of *source*."""
         ...
 
-    def notes(self, row: LegacyRow) -> tuple[Finding, ...]:
-        """Return what stands against importing *row*, if anything does."""
-        ...
+
+class NothingImported:
+    """The record of a home without a journal: every row waits."""
+
+    def standing(self, source: str, row: LegacyRow) -> Standing:
+        return Standing.WAITS
 
 
 class JournalRows:
@@ -117,10 +136,9 @@ class LegacyRows:
         record: ImportRecord | None = None,
         *,
         name: str | None = None,
-        advice: str | None = None,
     ) -> None:
         self.name = name or source.name
-        self.advice = advice
+        self.advice: str | None = None
         self.passed_over = 0
         self._source = source
         self._record = record
@@ -141,12 +159,19 @@ class LegacyRows:
                 )
             for found in view.rows():
                 self._read += len(found.body or b"")
-                if self._record is None:
-                    yield _row(self.name, found)
-                elif self._record.settles(self.name, found):
-                    self.passed_over += 1
-                else:
-                    yield _row(self.name, found)._replace(notes=self._record.notes(found))
+                row = Row(
+                    self.name, found.row, found.body, found.problem,
+                    found.column_id, found.column_type,
+                )  # fmt: skip
+                match self._record and self._record.standing(self._source.name, found):
+                    case Standing.SETTLED:
+                        self.passed_over += 1
+                        continue
+                    case Standing.WAITS:
+                        self.advice = _IMPORT_FIRST
+                    case Standing.CONFLICT:
+                        row = row._replace(notes=(_CONFLICT,))
+                yield row
             if view.damage:
                 raise source_error(
                     self._source.path, "damaged", f"SQLite says: {view.damage}", _IN_PART
@@ -215,12 +240,8 @@ class Unread:
         raise self._error
 
 
-def _row(name: str, found: LegacyRow) -> Row:
-    return Row(name, found.row, found.body, found.problem, found.column_id, found.column_type)
-
-
 _NOT_A_QUEUE = "Name a queue, a journal or a file of events; this database is something else."
 _IN_PART = (
-    "What could be read was judged, and `spec-kitty sync migrate` imports as much; restore the "
-    "file from a backup for the rest."
+    "What could be read was judged, and `spec-kitty sync migrate` imports as much. If a backup "
+    "holds more, name it with `--from FILE`; then `spec-kitty sync migrate sources ignore` this."
 )

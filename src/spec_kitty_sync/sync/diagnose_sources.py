@@ -19,12 +19,13 @@ from spec_kitty_sync._sqlite import APPLICATION_ID, Store, open_reader
 from spec_kitty_sync.diagnose import Source
 from spec_kitty_sync.errors import JsonError, SpecKittyError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.events.findings import Finding
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.diagnose_rows import (
     FileRows,
     JournalRows,
     LegacyRows,
+    NothingImported,
+    Standing,
     StreamRows,
     Unread,
 )
@@ -41,9 +42,6 @@ from spec_kitty_sync.sync.migrate_store import MigrationStore, is_ignored
 from spec_kitty_sync.sync.store import steps
 from spec_kitty_sync.sync.workspace import Workspace, read_workspace
 
-_IMPORT_FIRST = (
-    "Old queues are imported with `spec-kitty sync migrate`; correct single events after that."
-)
 _EVENT_FILES = (".json", ".jsonl", ".ndjson", ".gz")
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 _APPLICATION_ID_AT = slice(68, 72)
@@ -62,7 +60,7 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
             yield Unread(shown_path(settings.home.journal_db), exc)
         if workspace is None:
             for source in discover(settings.home):
-                yield LegacyRows(source, advice=_IMPORT_FIRST)
+                yield LegacyRows(source, NothingImported())
             return
         yield _undelivered(settings.home, workspace)
         migration = MigrationStore(workspace.store)
@@ -70,7 +68,7 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
         for source in discover(settings.home):
             stored = migration.source(source.name)
             if stored is None or not is_ignored(source.path, stored):
-                yield LegacyRows(source, record, advice=_IMPORT_FIRST)
+                yield LegacyRows(source, record)
 
 
 def named_sources(paths: Sequence[Path]) -> Iterator[Source]:
@@ -86,35 +84,28 @@ def named_sources(paths: Sequence[Path]) -> Iterator[Source]:
 
 
 class JournalRecord:
-    """Tells which legacy rows are imported: the journal has the same canonical content.
-
-    A row that was imported and corrected since, and one that the operator decided upon
-    (conflict resolved, quarantine accepted), is settled too.
-    """
+    """Tells what became of legacy rows in a home: the journal's content decides, then the
+    operator's decisions (corrected since, conflict resolved, quarantine accepted)."""
 
     def __init__(self, journal: SqliteJournal, migration: MigrationStore) -> None:
         self._journal = journal
         self._migration = migration
 
-    def settles(self, source: str, row: LegacyRow) -> bool:
-        """Tell whether nothing is left to do about *row* of *source*."""
-        if self._compared(row) is True:
-            return True
-        event_id = row.column_id or _stated_id(row)
-        return self._migration.settles(source, row, event_id=event_id)
-
-    def notes(self, row: LegacyRow) -> tuple[Finding, ...]:
-        """Return the conflict, if the journal holds other content under the id of *row*."""
-        if self._compared(row) is not False or _stated_id(row) != (row.column_id or None):
-            return ()
-        message = f"the journal holds other content under the id {row.column_id}"
-        return (Finding("migration_conflict", "warning", "", message),)
-
-    def _compared(self, row: LegacyRow) -> bool | None:
-        event_id = row.column_id or _stated_id(row)
-        if event_id is None or row.body is None or row.problem is not None:
-            return None
-        return self._journal.same_content(event_id, row.body.removeprefix(BOM))
+    def standing(self, source: str, row: LegacyRow) -> Standing:
+        """Return what became of *row* of *source*."""
+        stated = None if row.column_id else _stated_id(row)
+        event_id = row.column_id or stated
+        same = None
+        if event_id is not None and row.body is not None and row.problem is None:
+            same = self._journal.same_content(event_id, row.body.removeprefix(BOM))
+        if same is True:
+            return Standing.SETTLED
+        decided = self._migration.standing(source, row, event_id=event_id)
+        if decided is not None:
+            return Standing(decided)
+        if same is False and event_id == (stated or _stated_id(row)):
+            return Standing.CONFLICT
+        return Standing.WAITS
 
 
 def _stated_id(row: LegacyRow) -> str | None:

@@ -51,16 +51,16 @@ UNION ALL
 SELECT 1 FROM migration_conflict WHERE event_id = ?3 AND body_sha256 = ?2 AND kept IS NOT NULL
 LIMIT 1
 """
-_ROW_SETTLED = """
-SELECT 1 FROM journal_ids j JOIN event_journal_audit a ON a.seq = j.seq
+_ROW_STANDING = """
+SELECT 'settled' FROM journal_ids j JOIN event_journal_audit a ON a.seq = j.seq
 WHERE j.event_id = :event_id AND a.old_sha256 = :sha256
 UNION ALL
-SELECT 1 FROM migration_conflict
+SELECT 'settled' FROM migration_conflict
 WHERE event_id = :event_id AND body_sha256 = :sha256 AND kept IS NOT NULL
 UNION ALL
-SELECT 1 FROM migration_quarantine q JOIN migration_source s ON s.id = q.source_id
+SELECT iif(q.accepted_at_ms IS NULL, 'quarantined', 'settled')
+FROM migration_quarantine q JOIN migration_source s ON s.id = q.source_id
 WHERE s.path = :path AND q.source_row = :row AND q.body_sha256 = :sha256
-  AND q.accepted_at_ms IS NOT NULL
 LIMIT 1
 """
 _CONFLICT = """
@@ -240,8 +240,9 @@ class MigrationStore:
             ).fetchone()
         return found is not None
 
-    def settles(self, path: str, row: LegacyRow, *, event_id: str | None) -> bool:
-        """Tell whether the bytes of *row* were replaced in the journal, or decided upon."""
+    def standing(self, path: str, row: LegacyRow, *, event_id: str | None) -> str | None:
+        """Return `settled` if the bytes of *row* were replaced in the journal or decided upon,
+        `quarantined` if that waits for a decision, else None."""
         asked = {
             "event_id": event_id,
             "sha256": hashlib.sha256(row.body or b"").digest(),
@@ -249,7 +250,8 @@ class MigrationStore:
             "row": row.row,
         }
         with self._store.reading() as conn:
-            return conn.execute(_ROW_SETTLED, asked).fetchone() is not None
+            found = conn.execute(_ROW_STANDING, asked).fetchone()
+        return found[0] if found else None
 
     def add_conflict(self, source_id: int, candidate: Candidate, *, kind: str, now_ms: int) -> bool:
         """Record a divergent row with its bytes; False if it was resolved before."""
