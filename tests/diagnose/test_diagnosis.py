@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import tracemalloc
 from pathlib import Path
 
-import click
 import pytest
 from judged import Given, body, diagnose, judged
 
-from spec_kitty_sync.cli.main import cli
 from spec_kitty_sync.diagnose import CODES, DiagnoseResult, Row, Rules, Verdict
 from spec_kitty_sync.diagnose.causes import category_of, remedy_of
 from spec_kitty_sync.diagnose.tally import MOST_PLACES, MOST_TYPES, OTHERS
@@ -268,16 +265,3 @@ def test_documented_codes_are_the_codes() -> None:
         f"| `{code}` | {meaning} | {category_of(code)} | {remedy_of(code)} |"
         for code, meaning in CODES.items()
     ]
-
-
-def test_every_command_in_a_remedy_exists() -> None:
-    """A remedy never names a command that the command line does not have."""
-    named = set(re.findall(r"`spec-kitty ([a-z ]+)", " ".join(map(remedy_of, CODES))))
-    assert named
-    for words in named:
-        command: click.Command = cli
-        for word in words.split():
-            assert isinstance(command, click.Group), words
-            found = command.get_command(click.Context(command), word)
-            assert found is not None, f"no command is called {words!r}"
-            command = found

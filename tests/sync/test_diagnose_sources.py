@@ -222,7 +222,7 @@ def test_bad_rows_of_a_real_home_are_invalid_for_their_own_reason(tmp_path: Path
     """The hand-damaged rows are found, each by its own code, and the good ones stay good."""
     results, _ = waiting(unpack("i-bad-rows", tmp_path))
     found = {
-        each.row: tuple(f.code for f in each.findings if f.severity == "error")
+        each.row: tuple(dict.fromkeys(f.code for f in each.findings if f.severity == "error"))
         for each in results
         if not each.valid
     }
@@ -231,7 +231,7 @@ def test_bad_rows_of_a_real_home_are_invalid_for_their_own_reason(tmp_path: Path
         11: ("id_mismatch",), 13: ("json_encoding",), 14: ("not_object",),
         15: ("json_number",), 16: ("json_duplicate_key",), 17: ("wrong_pattern",),
         18: ("unknown_event_type",), 19: ("missing",),
-        20: ("too_large", "missing", "missing"), 21: ("json_surrogate",),
+        20: ("too_large", "missing"), 21: ("json_surrogate",),
         22: ("wrong_pattern",),
     }  # fmt: skip
 
