@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from corpus_batches import BATCHES, Batch
 from corpus_instances import REMOVED, SAMPLES, Edit, edits, instance
 from corpus_raw import RAW_CASES
 from corpus_replays import REPLAYS
@@ -34,10 +35,16 @@ class Corpus:
     files: dict[str, bytes] = field(default_factory=dict)
     cases: list[dict[str, Any]] = field(default_factory=list)
     replays: list[dict[str, Any]] = field(default_factory=list)
+    batches: list[dict[str, Any]] = field(default_factory=list)
 
     def manifest(self) -> bytes:
         """Return manifest.json."""
-        document = {"contract": "1.0", "cases": self.cases, "replays": self.replays}
+        document = {
+            "contract": "1.0",
+            "cases": self.cases,
+            "replays": self.replays,
+            "batches": self.batches,
+        }
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
@@ -54,6 +61,8 @@ def build() -> Corpus:
     _add_recorded(corpus)
     for replay in REPLAYS:
         _add_replay(corpus, replay)
+    for batch in BATCHES:
+        _add_batch(corpus, batch)
     corpus.files["manifest.json"] = corpus.manifest()
     return corpus
 
@@ -233,6 +242,22 @@ def _add_replay(corpus: Corpus, replay: Any) -> None:
     )
 
 
+def _add_batch(corpus: Corpus, batch: Batch) -> None:
+    file = f"batches/{batch.name}.body"
+    corpus.files[file] = batch.body
+    corpus.batches.append(
+        {
+            "id": batch.name,
+            "shows": batch.shows,
+            "file": file,
+            "content_encoding": batch.encoding,
+            "legal_http_statuses": batch.statuses,
+            "results": batch.results,
+            "reason_names": batch.names,
+        }
+    )
+
+
 def _body(event: dict[str, Any]) -> bytes:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
@@ -243,7 +268,7 @@ def _pointer(path: tuple[str | int, ...]) -> str:
 
 def write(corpus: Corpus) -> None:
     """Write every file that is generated, and remove those that no longer are."""
-    for folder in ("events/valid", "events/invalid", "events/raw", "replays"):
+    for folder in ("events/valid", "events/invalid", "events/raw", "replays", "batches"):
         for old in (ROOT / folder).glob("*"):
             old.unlink()
     for name, content in corpus.files.items():
@@ -255,4 +280,4 @@ def write(corpus: Corpus) -> None:
 if __name__ == "__main__":
     made = build()
     write(made)
-    sys.stdout.write(f"{len(made.cases)} cases, {len(made.replays)} replays\n")
+    sys.stdout.write(f"{len(made.files)} files, {len(made.cases)} cases\n")

@@ -38,7 +38,7 @@ def test_fixtures_are_what_the_generator_makes() -> None:
     made = build().files
     stray = [
         path
-        for folder in ("events", "replays")
+        for folder in ("events", "replays", "batches")
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.relative_to(ROOT).as_posix() not in made
     ]
@@ -171,5 +171,6 @@ def test_real_cli_home_reduces_without_a_skipped_move() -> None:
 def test_corpus_readme_explains_every_folder() -> None:
     """The README of the corpus names each folder that the manifest refers to."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    folders = {Path(case["file"]).parent.as_posix() for case in MANIFEST["cases"]} | {"replays"}
+    folders = {Path(case["file"]).parent.as_posix() for case in MANIFEST["cases"]}
+    folders |= {"replays", "batches"}
     assert [folder for folder in sorted(folders) if folder not in readme] == []
