@@ -52,7 +52,7 @@ def migration(report: MigrationReport, cleaned: CleanupReport | None, *, as_json
     verb = "would be imported" if report.dry_run else "imported"
     say(
         f"{report.imported} {verb}, {report.duplicates} known already, "
-        f"{report.conflicts} in conflict, {report.quarantined} quarantined"
+        f"{report.conflicts} in conflict, {report.quarantined} bad rows in quarantine"
     )
     for source in report.sources:
         if source.reason:
@@ -61,14 +61,15 @@ def migration(report: MigrationReport, cleaned: CleanupReport | None, *, as_json
                 say(f"    {source.remedy}")
     _next_steps(report)
     for note in report.notes:
-        say(note)
+        console().print(visible(note))
     if cleaned is not None:
         _cleaned(cleaned)
     return max(codes)
 
 
 def _sources_table(report: MigrationReport) -> None:
-    made = table("source", "outcome", "#rows", "#new", "#known", "#conflicts", "#quarantined")
+    made = table("source", "outcome", "#rows", "#new", "#known", "#conflicts", "#bad")
+    made.columns[0].overflow = "fold"
     for source in report.sources:
         made.add_row(
             _name(source.path),
@@ -106,8 +107,10 @@ def _cleaned(cleaned: CleanupReport) -> None:
 
 
 def _name(path: str) -> str:
-    """Return the last two parts of *path*: enough to tell queues of one home apart."""
-    return visible("/".join(Path(path).parts[-2:]))
+    """Return as much of *path* as tells the sources of one home apart."""
+    parts = Path(path).parts[-3:]
+    known = len(parts) < 3 or parts[-2] in ("queues", "event_journal") or parts[-1] == "queue.db"
+    return visible(parts[-1] if known else "/".join(parts))
 
 
 def conflicts(found: Sequence[Conflict], *, as_json: bool) -> int:
