@@ -20,7 +20,13 @@ from typing import BinaryIO
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._sqlite import APPLICATION_ID
 from spec_kitty_sync.errors import SourceError
-from spec_kitty_sync.sync.legacy_sources import LegacySource, shown_path, source_error
+from spec_kitty_sync.sync.legacy_sources import (
+    LegacySource,
+    ignore_command,
+    quoted,
+    shown_path,
+    source_error,
+)
 
 PATIENCE_S = 5.0
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -29,10 +35,6 @@ SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _COPIED_SIDECARS = ("-wal", "-journal")  # the -shm index is rebuilt from the log
 _CHUNK = 1 << 20
 _RETRY = "Run the same command again when no other spec-kitty command is running."
-_RECOVER = (
-    "Restore the file from a backup, or rebuild it with `sqlite3 FILE .recover` and name the "
-    "result with `spec-kitty sync migrate --from FILE`."
-)
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,18 @@ def translate_source(path: Path, exc: sqlite3.Error | UnicodeDecodeError) -> Sou
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return source_error(path, "busy", "another program holds a lock on it", _RETRY)
     if name.startswith("SQLITE_NOTADB"):
-        return source_error(path, "not_sqlite", "it is not an SQLite database", _RECOVER)
+        return source_error(path, "not_sqlite", "it is not an SQLite database", _recover(path))
     if name.startswith("SQLITE_CANTOPEN"):
-        return source_error(path, "cannot_open", "it cannot be opened", f"Check {path}.")
+        return source_error(path, "cannot_open", "it cannot be opened", f"Check {quoted(path)}.")
     said = "its schema is unreadable" if isinstance(exc, UnicodeDecodeError) else str(exc)
-    return source_error(path, "damaged", f"SQLite says: {said}", _RECOVER)
+    return source_error(path, "damaged", f"SQLite says: {said}", _recover(path))
+
+
+def _recover(path: Path) -> str:
+    return (
+        "If a backup holds its events, or `sqlite3 FILE .recover` saves them, name that file "
+        f"with `--from`. Then run {ignore_command(path)}."
+    )
 
 
 def unreadable(path: Path, exc: OSError) -> SourceError:
@@ -95,7 +104,10 @@ def unreadable(path: Path, exc: OSError) -> SourceError:
         return source_error(path, "vanished", "the file is gone", "Run the same command again.")
     if isinstance(exc, PermissionError):
         return source_error(
-            path, "permission", "you may not read it", f"Run `chmod u+r {shown}`, then again."
+            path,
+            "permission",
+            "you may not read it",
+            f"Run `chmod u+r {quoted(path)}`, then again.",
         )
     return source_error(path, "unreadable", exc.strerror or str(exc), f"Check {shown}.")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,29 +85,43 @@ def source_error(path: Path, code: str, reason: str, remedy: str) -> SourceError
     return SourceError(text, remedy=remedy, reason=code, detail=reason, path=shown_path(path))
 
 
+def ignore_command(path: Path) -> str:
+    """Return the command that leaves the source at *path* alone."""
+    return f"`spec-kitty sync migrate sources ignore {quoted(path)} --reason TEXT`"
+
+
+def from_command(path: Path) -> str:
+    """Return the command that imports the file at *path* by name."""
+    return f"`spec-kitty sync migrate --from {quoted(path)}`"
+
+
+def quoted(path: Path) -> str:
+    """Return *path* as a shell takes it."""
+    return shlex.quote(shown_path(path))
+
+
 def discover(home: Home, extra: Sequence[Path] = ()) -> list[LegacySource]:
     """Return every legacy source below *home* in import order, then those in *extra*.
 
     Files with odd names, links, directories and empty files are returned too, with their
-    problem: nothing is passed over in silence. The same file is returned once.
+    problem: nothing is passed over in silence. A file of the home that is named as well is
+    returned once; naming one makes up for its odd name.
     """
-    seen: set[tuple[int, int]] = set()
-    found: list[LegacySource] = []
-    for source in (*_in_home(home.root), *_named(extra)):
-        identity = _identity(source.path)
-        if identity is not None and identity in seen:
+    found = list(_in_home(home.root))
+    for named in _named(extra):
+        same = [each for each in found if _identity(each.path) == _identity(named.path)]
+        if any(each.problem is None or each.problem.code != "odd_name" for each in same):
             continue
-        if identity is not None:
-            seen.add(identity)
-        found.append(source)
+        found = [each for each in found if each not in same]
+        found.append(named)
     return found
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | str:
     try:
         status = path.lstat()
     except OSError:
-        return None
+        return str(path)
     return status.st_dev, status.st_ino
 
 
@@ -182,7 +197,7 @@ def _closed_folder(folder: Path) -> Iterator[LegacySource]:
         problem = Problem(
             "permission",
             f"the folder cannot be listed: {exc.strerror}",
-            f"Check {_quoted(folder)} and run the same command again.",
+            f"Check {quoted(folder)} and run the same command again.",
         )
         yield LegacySource(folder, SourceKind.NAMED, problem=problem)
 
@@ -202,15 +217,9 @@ def _odd_name(path: Path, kind: SourceKind) -> LegacySource:
     problem = _file_problem(path) or Problem(
         "odd_name",
         "its name is not one that a CLI gives to a queue",
-        f"If it holds events, run `spec-kitty sync migrate --from {_quoted(path)}`; "
-        f"else `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`.",
+        f"If it holds events, run {from_command(path)}; else {ignore_command(path)}.",
     )
     return LegacySource(path, kind, None, problem)
-
-
-def _quoted(path: Path) -> str:
-    text = shown_path(path)
-    return text if re.fullmatch(r"[\w@%+=:,./-]+", text, re.ASCII) else f"'{text}'"
 
 
 def _file_problem(path: Path) -> Problem | None:
@@ -223,13 +232,13 @@ def _file_problem(path: Path) -> Problem | None:
         return Problem(
             "not_a_file",
             "it is a directory" if stat.S_ISDIR(status.st_mode) else "it is not a regular file",
-            f"Run `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`.",
+            f"Run {ignore_command(path)}.",
         )
     if status.st_size == 0 and not _has_wal(path):
         return Problem(
             "zero_bytes",
             "the file is empty (0 bytes)",
-            f"Run `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`.",
+            f"Run {ignore_command(path)}.",
         )
     return None
 
@@ -237,10 +246,10 @@ def _file_problem(path: Path) -> Problem | None:
 def _link_problem(path: Path) -> Problem:
     target = Path(os.path.realpath(path))
     if target.is_file():
-        remedy = f"Run `spec-kitty sync migrate --from {_quoted(target)}`."
-        return Problem("symlink", f"it is a symbolic link to {shown_path(target)}", remedy)
-    remedy = f"Run `spec-kitty sync migrate sources ignore {_quoted(path)} --reason TEXT`."
-    return Problem("symlink", "it is a symbolic link that leads nowhere", remedy)
+        reason, remedy = f"it is a symbolic link to {shown_path(target)}", from_command(target)
+    else:
+        reason, remedy = "it is a symbolic link that leads nowhere", ignore_command(path)
+    return Problem("symlink", reason, f"Run {remedy}.")
 
 
 def _has_wal(path: Path) -> bool:

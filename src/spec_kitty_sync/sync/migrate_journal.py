@@ -21,7 +21,12 @@ from spec_kitty_sync.event_journal.models import Appended, DeliveryFacts
 from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S, fingerprint_of, unreadable
 from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
-from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource, SourceKind
+from spec_kitty_sync.sync.legacy_sources import (
+    LegacyRow,
+    LegacySource,
+    SourceKind,
+    ignore_command,
+)
 from spec_kitty_sync.sync.migrate_compare import classify
 from spec_kitty_sync.sync.migrate_marks import stamp_of
 from spec_kitty_sync.sync.migrate_report import (
@@ -98,21 +103,29 @@ class Migrator:
         Raises:
             StoreError: our own database failed; nothing of this source was imported.
         """
-        stored = self._own.source(source.name)
+        source, stored = self._own.recognise(source)
         if stored and is_ignored(source.path, stored):
-            return SourceReport(
-                source.name,
-                source.kind.value,
-                self._scopes.resolve(source.digest),
-                SourceOutcome.SKIPPED,
-                reason=f"ignored: {stored.ignored_reason}",
-                remedy="`spec-kitty sync migrate sources unignore` reads it again.",
-            )
+            how = "`spec-kitty sync migrate sources unignore` reads it again."
+            return self._skipped(source, f"ignored: {stored.ignored_reason}", how)
+        if self._own.links_to_imported(source):
+            return self._skipped(source, "a link to a file that is imported")
         try:
             unchanged = self._unchanged(source, stored)
             return unchanged or self._read(source)
         except SourceError as exc:
             return self._not_read(source, exc)
+
+    def _skipped(
+        self, source: LegacySource, reason: str, remedy: str | None = None
+    ) -> SourceReport:
+        return SourceReport(
+            source.name,
+            source.kind.value,
+            self._scopes.resolve(source.digest),
+            SourceOutcome.SKIPPED,
+            reason=reason,
+            remedy=remedy,
+        )
 
     def _unchanged(self, source: LegacySource, stored: StoredSource | None) -> SourceReport | None:
         """Return the report of a source whose bytes were imported before, else None."""
@@ -159,7 +172,7 @@ class Migrator:
         lost = view.foreign_rows and source.kind is not SourceKind.NAMED
         if view.foreign_rows:
             outcome, reason = SourceOutcome.NOT_A_SOURCE, "it holds no table of events"
-            remedy = f"Run `spec-kitty sync migrate sources ignore {source.name} --reason TEXT`."
+            remedy = f"Run {ignore_command(source.path)}."
         elif view.body_uploads:
             outcome = SourceOutcome.EMPTY
             reason = f"it holds {view.body_uploads} body uploads and no events"
@@ -220,8 +233,8 @@ class Migrator:
             outcome = SourceOutcome.DAMAGED
             reason = f"SQLite's check fails ({view.damage}), a full scan read {tally.rows} rows"
             remedy = (
-                "Keep the file; if a backup holds more events, name it with "
-                "`spec-kitty sync migrate --from FILE`, then ignore this one."
+                "If a backup holds more events, name it with `--from`. "
+                f"Then run {ignore_command(source.path)}."
             )
         elif tally.rows == 0:
             outcome, reason = SourceOutcome.EMPTY, "its queue is empty"

@@ -130,9 +130,11 @@ def waiting(home: Home, store: Store | None) -> tuple[Waiting, ...]:
 
 
 def _all_waiting(sources: Iterable[LegacySource], own: MigrationStore | None) -> Iterator[Waiting]:
-    for source in sources:
-        stored = own.source(source.name) if own else None
+    for found in sources:
+        source, stored = own.recognise(found) if own else (found, None)
         if stored and is_ignored(source.path, stored):
+            continue
+        if own and own.links_to_imported(source):
             continue
         if stored and _as_imported(source, stored):
             yield Waiting(

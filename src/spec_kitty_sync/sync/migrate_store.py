@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource
+from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource, shown_path
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any
 
 if TYPE_CHECKING:
@@ -180,6 +182,29 @@ class MigrationStore:
         with self._store.reading() as conn:
             row = conn.execute(_SOURCE_BY_PATH, (path,)).fetchone()
         return StoredSource(*row) if row else None
+
+    def recognise(self, source: LegacySource) -> tuple[LegacySource, StoredSource | None]:
+        """Return *source* with what is remembered of it.
+
+        One that was imported by name before needs no proper name any more.
+        """
+        stored = self.source(source.name)
+        odd = source.problem is not None and source.problem.code == "odd_name"
+        if odd and stored is not None and stored.fingerprint is not None:
+            return replace(source, problem=None), stored
+        return source, stored
+
+    def links_to_imported(self, source: LegacySource) -> bool:
+        """Tell whether *source* is a link to a file that was imported as it is now."""
+        if source.problem is None or source.problem.code != "symlink":
+            return False
+        target = Path(os.path.realpath(source.path))
+        stored = self.source(shown_path(target))
+        return (
+            stored is not None
+            and stored.fingerprint is not None
+            and fingerprint_any(target) == stored.fingerprint
+        )
 
     def sources(self) -> tuple[StoredSource, ...]:
         with self._store.reading() as conn:
