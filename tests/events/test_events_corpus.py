@@ -114,6 +114,15 @@ def test_strict_demands_the_canonical_dialect() -> None:
         assert strict.validate(body_of(case)).valid == canonical, case["id"]
 
 
+def test_verdict_on_half_surrogates_can_be_printed(validator: Validator) -> None:
+    """Whatever a broken event holds, its verdict is text that any terminal and file takes."""
+    broken = rb'{"event_id": "\ud800", "event_type": "\udfff", "payload": {"\udead": 1}, "a": NaN}'
+    verdict = validator.validate(broken)
+    assert not verdict.valid
+    text = f"{verdict.event_id} {verdict.event_type} {verdict.findings}"
+    assert "\\ud800" in text.encode().decode()
+
+
 def test_unknown_type_may_be_allowed() -> None:
     """`allow_unknown` turns the unknown type into a warning and nothing else."""
     case = next(

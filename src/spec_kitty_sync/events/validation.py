@@ -193,7 +193,13 @@ class Validator:
         if type(event) is not dict:
             return Validation(None, None, None, (finding,), False)
         rest = self.validate_parsed(event)
-        return rest._replace(findings=(finding, *rest.findings), valid=False)
+        return Validation(
+            _printable(rest.event_id),
+            _printable(rest.event_type),
+            rest.dialect,
+            (finding, *rest.findings),
+            valid=False,
+        )
 
 
 class _Compiled:
@@ -246,6 +252,10 @@ class _Compiled:
             if shape.takes(payload):
                 return shape, validate
         return None, None
+
+
+def _printable(text: str | None) -> str | None:
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _validator_of(shape: Shape) -> Validate | None:
