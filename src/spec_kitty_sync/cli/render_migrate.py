@@ -52,7 +52,7 @@ def migration(report: MigrationReport, cleaned: CleanupReport | None, *, as_json
     verb = "would be imported" if report.dry_run else "imported"
     say(
         f"{report.imported} {verb}, {report.duplicates} known already, "
-        f"{report.conflicts} in conflict, {report.quarantined} bad rows in quarantine"
+        f"{report.conflicts} in conflict, {report.quarantined} quarantined"
     )
     for source in report.sources:
         if source.reason:
