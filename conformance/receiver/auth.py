@@ -64,8 +64,16 @@ def expired_token_is_401(probe: Probe, case: Case) -> None:
     probe.taken(probe.post([event], note="the same event, valid token"), [event], _STORED)
 
 
-@check("SKR-AUT-06")
-def other_team_cannot_touch_our_event(probe: Probe, case: Case) -> None:
+@check("SKR-AUT-06", Case("foreign-team"), Case("foreign-token"))
+def teams_are_kept_apart(probe: Probe, case: Case) -> None:
+    if case.name == "foreign-team":
+        if probe.around.team is None:
+            raise NotApplicable("name the team of the token in the variable SK_TEAM")
+        event = probe.make.event(team_slug=f"sk-foreign-{probe.around.namespace.label}")
+        reply = probe.post([event], note="team_slug of a team that is not the token's")
+        if reply.status != 403:
+            probe.refused(reply, event, "a token writes into the history of any team")
+        return
     other = _spare(probe, "other_team")
     event = probe.make.event()
     probe.control([event], "an event of our team")

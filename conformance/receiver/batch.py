@@ -71,18 +71,19 @@ def results_belong_to_their_ids(probe: Probe, case: Case) -> None:
             probe.refused(reply, event, means)
 
 
-@check("SKR-BAT-04")
+@check("SKR-BAT-04", Case("new"), Case("again"), Case("bad"))
 def statuses_are_words_of_the_contract(probe: Probe, case: Case) -> None:
-    reply, batch = _mixed(probe)
-    reply.expect_results()
-    for event, _ in batch:
-        for row in reply.results_of(event["event_id"]):
-            if row.get("status") not in STATUSES:
-                raise reply.fail(
-                    f"a status among {', '.join(sorted(STATUSES))}",
-                    f"status {row.get('status')!r}",
-                    about=event["event_id"],
-                )
+    event = _bad(probe) if case.name == "bad" else probe.make.event()
+    reply = probe.post([event], note=f"an event that is {case.name}")
+    if case.name == "again":
+        reply = probe.post([event], note="the same event again")
+    for row in reply.results:
+        if row.get("status") not in STATUSES:
+            raise reply.fail(
+                f"a status among {', '.join(sorted(STATUSES))}",
+                f"status {row.get('status')!r}",
+                about=row.get("event_id"),
+            )
 
 
 @check("SKR-BAT-05")

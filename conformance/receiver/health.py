@@ -48,6 +48,19 @@ def metadata_are_stable(probe: Probe, case: Case) -> None:
                 )
 
 
+@check("SKR-HLT-05")
+def wiped_store_is_another_server(probe: Probe, case: Case) -> None:
+    probe.need_it_alone()
+    before = _health(probe).get("server_instance_id")
+    path = "/api/v1/testing/reset/"
+    probe.send(Request("POST", path, probe.head(), note="reset hook")).expect_status(200, 204)
+    after = _health(probe, "after the wipe").get("server_instance_id")
+    if after is None or after == before:
+        raise probe.last.fail(
+            "another server_instance_id than before the wipe", f"server_instance_id {after!r}"
+        )
+
+
 @check("SKR-HLT-06", Case("max_batch_events"), Case("max_event_bytes"), Case("max_body_bytes"))
 def limits_are_whole_numbers(probe: Probe, case: Case) -> None:
     value = _health(probe).get(case.name)

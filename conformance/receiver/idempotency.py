@@ -67,7 +67,8 @@ def same_id_twice_in_one_batch(probe: Probe, case: Case) -> None:
     reply = probe.post([event, other, event], note="first and third event are the same")
     reply.expect_results()
     found = sorted(str(row.get("status")) for row in reply.results_of(event["event_id"]))
-    if found not in (["duplicate", "success"], ["duplicate", "pending"], ["duplicate", "queued"]):
+    still_open = len(found) == 2 and set(found) <= {"duplicate", "pending", "queued"}
+    if found != ["duplicate", "success"] and not (still_open and found != ["duplicate"] * 2):
         raise reply.fail(
             f"two results for {event['event_id']}: one success, one duplicate",
             f"{found}: {reply.brief(event)}",
@@ -93,7 +94,8 @@ def lost_answer_then_the_same_batch(probe: Probe, case: Case) -> None:
     events = probe.make.events(5)
     acknowledged = lose_the_reply(probe, events, how=case.name)
     reply = probe.post(events, note="the same batch after the answer was lost")
-    allowed = {"duplicate"} if acknowledged else TAKEN | {"duplicate"}
+    known = {"duplicate", "pending", "queued"}
+    allowed = known if acknowledged else TAKEN | known
     reply.expect_all(
         events,
         allowed,
@@ -122,6 +124,7 @@ def store_holds_each_id_once(probe: Probe, case: Case) -> None:
 
 @check("SKR-IDM-09")
 def duplicate_survives_a_restart(probe: Probe, case: Case) -> None:
+    probe.need_it_alone()
     events = probe.make.events(3)
     probe.control(events, "three new events")
     path = "/api/v1/testing/restart/"

@@ -122,6 +122,7 @@ def alias_is_rejected(probe: Probe, case: Case) -> None:
     "SKR-PAY-16",
     Case("planned-for_review", {"lanes": ("planned", "for_review")}),
     Case("canceled-claimed", {"lanes": ("canceled", "claimed")}),
+    Case("claimed-for_review", {"lanes": ("claimed", "for_review")}),
     Case("claimed-claimed", {"lanes": ("claimed", "claimed")}),
     Case("planned-in_progress", {"lanes": ("planned", "in_progress")}),
 )

@@ -19,6 +19,7 @@ _NO_BATCH = {
     "blank": b"  \n",
     "cut-off": b'{"events":[{"event_id":"01',
     "two-values": b'{"events":[]}{"events":[]}',
+    "words-after": b'{"events":[]} and so on',
     "binary": bytes(range(256)),
     "form": b"events=%5B%5D",
 }

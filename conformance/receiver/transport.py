@@ -105,9 +105,15 @@ def unknown_headers_are_ignored(probe: Probe, case: Case) -> None:
 def unknown_protocol_is_412(probe: Probe, case: Case) -> None:
     event = probe.make.event()
     header = ("X-Spec-Kitty-Sync-Protocol", "99.0")
-    probe.post([event], headers=[header], note="protocol 99.0").expect_error(
-        412, means="a version clash is not told apart from bad events"
-    )
+    reply = probe.post([event], headers=[header], note="protocol 99.0")
+    body = reply.expect_error(412, means="a version clash is not told apart from bad events")
+    told = body.get("sync_protocol")
+    if not isinstance(told, dict) or not told.get("upgrade_guidance"):
+        raise reply.fail(
+            "sync_protocol.upgrade_guidance in the answer",
+            f"sync_protocol {told!r}",
+            "the operator is stopped, and not told what to install",
+        )
     probe.taken(
         probe.post([event], note="the same event, protocol 1.0"),
         [event],

@@ -242,6 +242,8 @@ class Builder:
     def __init__(self, namespace: Namespace, scope: str) -> None:
         self.namespace = namespace
         self._scope = scope
+        # A node of its own per check: clocks start anew without going back on anyone.
+        self._node_id = namespace.label[:4] + namespace.digest("node", scope).hex()[:8]
         self._count: Callable[[], int] = itertools.count(1).__next__
 
     def new_id(self) -> str:
@@ -250,7 +252,7 @@ class Builder:
 
     def event(
         self,
-        name: str = "WPStatusChanged.status_transition",
+        name: str = "HistoryAdded",
         *,
         maximal: bool = False,
         **edits: Any,
@@ -268,13 +270,11 @@ class Builder:
             "aggregate_type": found.aggregate_type,
             "payload": copy.deepcopy(payload),
             "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "node_id": f"c0{namespace.label}00"[:12],
+            "node_id": self._node_id,
             "lamport_clock": number,
-            "causation_id": None,
             "correlation_id": namespace.ulid(self._scope, "correlation"),
             "project_uuid": namespace.project_uuid(),
             "project_slug": f"sk-conformance-{namespace.label}",
-            "team_slug": None,
             "schema_version": "1.0.0",
             "data_tier": 1,
         }

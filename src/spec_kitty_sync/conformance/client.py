@@ -183,7 +183,11 @@ def _write(connection: http.client.HTTPConnection, request: Request, chunked: bo
 
 
 def _read(connection: http.client.HTTPConnection) -> Response:
-    return _response(connection.getresponse())
+    answer = connection.getresponse()
+    try:
+        return _response(answer)
+    finally:
+        answer.close()
 
 
 def _response(answer: http.client.HTTPResponse) -> Response:

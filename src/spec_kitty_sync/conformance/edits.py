@@ -22,8 +22,15 @@ class Edit:
 
     @property
     def names(self) -> str:
-        """The word that a good reason contains."""
+        """The name of the edited field itself."""
         return self.field.rsplit(".", 1)[-1]
+
+    @property
+    def is_named_by(self) -> tuple[str, ...]:
+        """The words of which a good reason has one: the field, or the object it stands in."""
+        return tuple(part for part in reversed(self.field.split(".")) if part != "payload") or (
+            "payload",
+        )
 
     @property
     def is_removal(self) -> bool:

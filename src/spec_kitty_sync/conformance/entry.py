@@ -79,7 +79,8 @@ def surroundings(
 ) -> Surroundings:
     """Return what every check is given; declared capabilities win over those health tells."""
     declared = options.capabilities
-    capabilities = set(found.capabilities if declared is None else declared)
+    # Wiping a store takes more than a line in health: it has to be asked for by name.
+    capabilities = set(found.capabilities) - {"reset-hook"} if declared is None else set(declared)
     capabilities.discard("anonymous" if options.token else "auth")
     capabilities.add("auth" if options.token else "anonymous")
     return Surroundings(
@@ -90,6 +91,7 @@ def surroundings(
         limits=dict(found.limits),
         deadline_s=options.deadline_s,
         spare_tokens=options.spare_tokens,
+        team=options.team,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from spec_kitty_sync.conformance.builder import EXAMPLES, JsonObject
@@ -47,6 +47,7 @@ def fuzz_batches(probe: Probe, examples: int = _EXAMPLES_PER_RUN) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
+        verbosity=Verbosity.quiet,
     )
     @given(
         names=st.lists(st.sampled_from([found.name for found in EXAMPLES]), min_size=1, max_size=3),

@@ -35,10 +35,12 @@ def hold_a_slow_request(probe: Probe) -> Iterator[None]:
     """Keep one connection open that has sent half of its request."""
     client = probe.another_client()
     sock = client.connect()
-    path = probe.around.address.batch_path
-    head = f"POST {path} HTTP/1.1\r\nHost: slow\r\nContent-Length: 100000\r\n\r\n"
+    address = probe.around.address
+    lines = [f"POST {address.batch_path} HTTP/1.1", f"Host: {address.host}"]
+    lines += [f"{name}: {value}" for name, value in probe.head()]
+    lines += ["Content-Length: 100000", "", ""]
     try:
-        sock.sendall(head.encode() + b'{"events":[')
+        sock.sendall("\r\n".join(lines).encode() + b'{"events":[')
         yield
     finally:
         sock.close()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.builder import Namespace
 from spec_kitty_sync.conformance.catalogue import Catalogue, load_catalogue
 from spec_kitty_sync.conformance.client import Address
+from spec_kitty_sync.conformance.extra_faults import EXTRA_FAULTS
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.preflight import preflight
 from spec_kitty_sync.conformance.probe import Surroundings
-from spec_kitty_sync.conformance.reference import TOKENS, reference_receiver
+from spec_kitty_sync.conformance.reference import TEAM, TOKENS, reference_receiver
 from spec_kitty_sync.conformance.runner import Runner
 from spec_kitty_sync.conformance.suite import receiver_suite
-from spec_kitty_sync.receiver.faults import FAULTS
+from spec_kitty_sync.receiver.faults import FAULTS as RECEIVER_FAULTS
 
+FAULTS = {**RECEIVER_FAULTS, **EXTRA_FAULTS}
 _FOUND = frozenset({Outcome.FAILED, Outcome.WARNING})
 
 
@@ -26,12 +30,14 @@ class Mutant:
     """One fault of the reference receiver and the checks that are to find it.
 
     `excuse` says why nothing on the wire can show the fault; such a mutant has no killers.
+    `receiver` is how the receiver has to be set up for the fault to matter.
     """
 
     name: str
     description: str
     killers: tuple[str, ...]
     excuse: str = ""
+    receiver: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,26 @@ def load_mutants() -> tuple[Mutant, ...]:
     if unknown:
         raise KeyError(f"faults and {path.name} disagree about {', '.join(sorted(unknown))}")
     return tuple(
-        Mutant(name, fault.description, tuple(told[name]["killers"]), told[name].get("excuse", ""))
+        Mutant(
+            name,
+            fault.description,
+            tuple(told[name]["killers"]),
+            excuse=told[name].get("excuse", ""),
+            receiver=told[name].get("receiver", {}),
+        )
         for name, fault in FAULTS.items()
     )
 
 
+def unproven_checks() -> dict[str, str]:
+    """Return the checks that no mutant shows, each with the reason."""
+    path = shared_path("conformance", "receiver", "mutants.toml")
+    return dict(tomllib.loads(path.read_text(encoding="utf-8"))["unproven"])
+
+
 def meet(mutant: Mutant, check_ids: Sequence[str], *, deadline_s: float = 5.0) -> Meeting:
     """Run the checks *check_ids*, every case of them, against the reference with that fault."""
-    with reference_receiver(mutant.name) as url:
+    with reference_receiver(alter=FAULTS[mutant.name].apply, **mutant.receiver) as url:
         runner = runner_for(url, seed=mutant.name, deadline_s=deadline_s)
         try:
             return Meeting(mutant, tuple(_run(runner, check_ids)))
@@ -96,9 +114,9 @@ def meet(mutant: Mutant, check_ids: Sequence[str], *, deadline_s: float = 5.0) -
             runner.close()
 
 
-def healthy_results(check_ids: Sequence[str]) -> tuple[CheckResult, ...]:
+def healthy_results(check_ids: Sequence[str], **receiver: Any) -> tuple[CheckResult, ...]:
     """Return what the same checks say about the reference receiver without any fault."""
-    with reference_receiver() as url:
+    with reference_receiver(**receiver) as url:
         runner = runner_for(url, seed="healthy", deadline_s=5.0)
         try:
             return tuple(_run(runner, check_ids))
@@ -108,8 +126,6 @@ def healthy_results(check_ids: Sequence[str]) -> tuple[CheckResult, ...]:
 
 def runner_for(url: str, *, seed: str, deadline_s: float) -> Runner:
     """Return a runner for the receiver at *url*, with the capabilities that it declares."""
-    import time
-
     around = Surroundings(
         address=Address.parse(url),
         namespace=Namespace(seed, time.time_ns() // 1_000_000),
@@ -118,14 +134,15 @@ def runner_for(url: str, *, seed: str, deadline_s: float) -> Runner:
         spare_tokens=TOKENS.spare,
     )
     found = preflight(around)
-    around = Surroundings(
-        address=around.address,
-        namespace=around.namespace,
-        token=around.token,
-        deadline_s=deadline_s,
-        spare_tokens=around.spare_tokens,
-        capabilities=frozenset({*found.capabilities, "auth"}),
+    declared = set(found.capabilities)
+    is_open = "anonymous" in declared
+    around = replace(
+        around,
+        token=None if is_open else around.token,
+        capabilities=frozenset(declared | {"anonymous" if is_open else "auth"}),
         limits=dict(found.limits),
+        team=TEAM if "team-scope" in declared else None,
+        spare_tokens=TOKENS.spare if "team-scope" in declared else {"expired": TOKENS.expired},
     )
     return Runner(receiver_suite(), load_catalogue(), around)
 

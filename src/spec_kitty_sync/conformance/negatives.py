@@ -44,7 +44,7 @@ def name_each(probe: Probe, parent: Parent, edits: Iterable[Edit]) -> None:
     for edit, event in sent:
         row = reply.expect_outcome(event, REFUSED, f"{told(edit)} is taken for valid")
         reason = reason_of(row)
-        if edit.names.lower() not in reason.lower():
+        if not any(word.lower() in reason.lower() for word in edit.is_named_by):
             raise reply.fail(
                 f"a reason that names {edit.names!r} ({told(edit)})",
                 f"the reason {reason!r}",

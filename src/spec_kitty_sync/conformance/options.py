@@ -37,6 +37,7 @@ class RunOptions:
     list_only: bool = False
     allow_production: bool = False
     spare_tokens: Mapping[str, str] = field(default_factory=dict)
+    team: str | None = None
 
 
 def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOptions:
@@ -73,6 +74,7 @@ def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOpti
             for name, variable in _SPARE_TOKENS.items()
             if environ.get(variable)
         },
+        team=environ.get("SK_TEAM"),
     )
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from spec_kitty_sync.conformance.client import NoConnection
+from spec_kitty_sync.conformance.client import Client, NoConnection
 from spec_kitty_sync.conformance.exchange import Request
 from spec_kitty_sync.conformance.probe import Probe, Surroundings
 from spec_kitty_sync.conformance.reply import Reply, shorten
@@ -38,7 +38,8 @@ def preflight(around: Surroundings, *, allow_production: bool = True) -> Preflig
 
     Nothing is posted to a server that calls itself production, unless *allow_production*.
     """
-    probe = Probe(around, "preflight")
+    client = Client(around.address, around.deadline_s)
+    probe = Probe(around, "preflight", client=client)
     try:
         health = read_health(probe)
         if health.get("environment_name") == "production" and not allow_production:
@@ -50,6 +51,8 @@ def preflight(around: Surroundings, *, allow_production: bool = True) -> Preflig
         reply = probe.post([probe.make.event()], note="preflight: one valid event")
     except NoConnection as exc:
         return Preflight(str(exc), "Start the receiver, or correct the URL.")
+    finally:
+        client.close()
     problem, remedy, exit_code = _problem(reply, around.token is not None)
     return Preflight(problem, remedy, exit_code, **health)
 

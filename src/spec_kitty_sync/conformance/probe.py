@@ -43,6 +43,8 @@ class Surroundings:
     limits: dict[str, int] = field(default_factory=dict)
     deadline_s: float = 10.0
     spare_tokens: Mapping[str, str] = field(default_factory=dict)
+    team: str | None = None
+    alone: bool = True
 
     @property
     def max_events(self) -> int:
@@ -160,7 +162,10 @@ class Probe:
         reply = Reply(exchange, len(self.exchanges))
         self.requests += 1
         self.events_sent += exchange.request.event_count or 0
-        self.events_stored += sum(row.get("status") in TAKEN for row in reply.results)
+        for row in reply.results:
+            self.events_stored += row.get("status") in TAKEN
+            if row.get("status") in {"pending", "queued"}:
+                self._pending.add(str(row.get("event_id")))
         return reply
 
     @property
@@ -174,6 +179,15 @@ class Probe:
         """Return a client with a connection of its own, for another thread or another way."""
         deadline_s = max(self.around.deadline_s, _PATIENCE_S if patient else 0)
         return Client(self.around.address, deadline_s, via)
+
+    def need_it_alone(self) -> None:
+        """Go on only if no other process of this run uses the receiver.
+
+        Raises:
+            NotApplicable: several workers share it, and a restart would disturb the others.
+        """
+        if not self.around.alone:
+            raise NotApplicable("needs the receiver for itself: run without workers")
 
     def read_back(self, event_id: str) -> JsonObject:
         """Return the stored event from the receiver's read API (capability read-back)."""
@@ -210,28 +224,19 @@ class Probe:
         for event in events:
             if reply.status_of(event["event_id"]) not in TAKEN:
                 raise ControlFailed(f"{why} should be taken first; got {reply.brief(event)}")
-        self._note_taken(reply, events)
         return reply
 
     def taken(self, reply: Reply, events: Iterable[JsonObject], means: str = "") -> Reply:
         """Ask that each of *events*, new to the receiver, was taken."""
-        listed = list(events)
-        reply.expect_all(listed, TAKEN, means)
-        self._note_taken(reply, listed)
-        return reply
+        return reply.expect_all(events, TAKEN, means)
 
     def repeated(self, reply: Reply, events: Iterable[JsonObject], means: str = "") -> Reply:
         """Ask that each of *events*, taken before, is a duplicate (or still pending)."""
         for event in events:
-            settled = event["event_id"] not in self._pending
+            settled = str(event["event_id"]) not in self._pending
             reply.expect_outcome(event, {"duplicate"} if settled else TAKEN | {"duplicate"}, means)
         return reply
 
     def refused(self, reply: Reply, event: JsonObject, means: str = "") -> JsonObject:
         """Ask that *event* was refused for its content, with whatever reason."""
         return reply.expect_outcome(event, REFUSED, means)
-
-    def _note_taken(self, reply: Reply, events: list[JsonObject]) -> None:
-        for event in events:
-            if reply.status_of(event["event_id"]) in {"pending", "queued"}:
-                self._pending.add(event["event_id"])

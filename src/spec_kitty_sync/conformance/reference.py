@@ -6,16 +6,18 @@ import asyncio
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from spec_kitty_sync.receiver.app import build_app
 from spec_kitty_sync.receiver.faults import faulty
-from spec_kitty_sync.receiver.parts import healthy
+from spec_kitty_sync.receiver.limits import Limits
+from spec_kitty_sync.receiver.parts import Parts, healthy
 from spec_kitty_sync.receiver.principals import Principal, User
 from spec_kitty_sync.receiver.settings import Settings
 
@@ -36,34 +38,48 @@ class Tokens:
 
 
 TOKENS = Tokens()
+TEAM = "team-a"
 
 
-def _users() -> tuple[User, ...]:
-    own = User(Principal("kit", team="team-a"), None, (TOKENS.own,), (TOKENS.expired,))
+def _users(teams: bool) -> tuple[User, ...]:
+    team = TEAM if teams else None
+    own = User(Principal("kit", team=team), None, (TOKENS.own,), (TOKENS.expired,))
     other = User(Principal("stranger", team="team-b"), None, (TOKENS.other_team,))
-    return own, other
+    return (own, other) if teams else (own,)
 
 
 @contextmanager
-def reference_receiver(*faults: str, open_to_all: bool = False) -> Iterator[str]:
+def reference_receiver(
+    *faults: str,
+    teams: bool = False,
+    open_to_all: bool = False,
+    requests_per_s: float | None = None,
+    alter: Callable[[Parts], Parts] = lambda parts: parts,
+    **settings: Any,
+) -> Iterator[str]:
     """Serve the reference receiver with *faults* on a free port and yield its URL.
+
+    *teams* makes our token one of a team, beside another; *alter* changes its parts; *settings*
+    go to the receiver's own.
 
     Raises:
         UsageError: there is no fault of that name.
         TimeoutError: it did not start.
     """
     with tempfile.TemporaryDirectory(prefix="spec-kitty-mutant-") as folder:
-        settings = Settings(
+        chosen = Settings(
             database=Path(folder) / "receiver.db",
-            users=None if open_to_all else _users(),
+            users=None if open_to_all else _users(teams),
+            limits=Limits(requests_per_s=requests_per_s),
             test_hooks=True,
             faults=faults,
+            **settings,
         )
-        parts = faulty(healthy(settings), faults)
+        parts = alter(faulty(healthy(chosen), faults))
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
             listener.bind(("127.0.0.1", 0))
             config = uvicorn.Config(
-                build_app(settings, parts=parts),
+                build_app(chosen, parts=parts),
                 lifespan="on",
                 log_level="critical",
                 access_log=False,

@@ -9,6 +9,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from spec_kitty_sync.conformance.failure_text import excerpt
+
 _SHOWN = ("failed", "error", "warning", "not_run")
 _NAMES = {
     "passed": "passed",
@@ -111,48 +113,56 @@ def _terms(row: dict[str, Any], case: dict[str, Any]) -> str:
         if said:
             terms.append(("sender does", said))
         terms.append(("ruled out", _line_of(case["text"], "ruled out")))
-        terms.append(("replay", _line_of(case["text"], "replay")))
+        terms += [("replay", hint) for hint in _lines_of(case["text"], "replay")]
     return "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in terms)
 
 
 def _line_of(text: str, label: str) -> str:
-    """Return the entry *label* of a rendered finding, its wrapped lines joined."""
+    """Return the first entry *label* of a rendered finding."""
+    return next(iter(_lines_of(text, label)), "")
+
+
+def _lines_of(text: str, label: str) -> list[str]:
+    """Return every entry *label* of a rendered finding, wrapped lines joined."""
     found: list[str] = []
+    inside = False
     for line in text.splitlines():
         if line.startswith(f"  {label} "):
-            found = [line[len(label) + 2 :].strip()]
-        elif found and line.startswith(" " * 15):
-            found.append(line.strip())
-        elif found:
-            break
-    return " ".join(found)
+            found.append(line[len(label) + 2 :].strip())
+            inside = True
+        elif inside and line.startswith(" " * 15):
+            found[-1] += f" {line.strip()}"
+        else:
+            inside = False
+    return found
 
 
 def _exchanges(case: dict[str, Any]) -> str:
     total = len(case["exchanges"])
-    blamed = (case["finding"] or {}).get("step") or total
+    finding = case["finding"] or {}
+    blamed, about = finding.get("step") or total, finding.get("about", "")
     return "".join(
-        _exchange(one, place, total, place == blamed)
+        _exchange(one, f"step {place} of {total}", about, is_open=place == blamed)
         for place, one in enumerate(case["exchanges"], 1)
     )
 
 
-def _exchange(one: dict[str, Any], place: int, total: int, is_open: bool) -> str:
+def _exchange(one: dict[str, Any], place: str, about: str, *, is_open: bool) -> str:
     request, response = one["request"], one["response"]
     status = one["broke"] if response is None else f"HTTP {response['status']}"
     note = f" [{request['note']}]" if request["note"] else ""
-    head = f"step {place} of {total}{note}: {request['method']} {request['path']} → {status}"
-    answer = escape(one["broke"]) if response is None else _message(response)
+    head = f"{place}{note}: {request['method']} {request['path']} → {status}"
+    answer = escape(one["broke"]) if response is None else _message(response, "results", about)
     return (
         f"<details{' open' if is_open else ''}><summary>{escape(head)}"
         f" in {one['elapsed_ms']:.0f} ms</summary>"
-        f"<pre>{_message(request)}</pre><pre>{answer}</pre></details>"
+        f"<pre>{_message(request, 'events', about)}</pre><pre>{answer}</pre></details>"
     )
 
 
-def _message(message: dict[str, Any]) -> str:
+def _message(message: dict[str, Any], key: str, about: str) -> str:
     lines = [f"{name}: {value}" for name, value in message["headers"]]
-    return escape("\n".join([*lines, "", _body(message)]))
+    return escape("\n".join([*lines, "", excerpt(_body(message), key, about)]))
 
 
 def _body(message: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class ConformanceRun:
         self.results: dict[tuple[str, str], CheckResult] = {}
         self.conclusion: Conclusion | None = None
         self.written: list[Path] = []
-        around = prepared.surroundings()
+        around = replace(prepared.surroundings(), alone=not self.is_worker)
         pace = _pace(prepared.options.rate)
         self.runner = Runner(receiver_suite(), load_catalogue(), around, pace=pace)
         wanted = {row.id for row in chosen(prepared.options)}

@@ -1,0 +1,48 @@
+"""Take pictures of the HTML report in headless Chromium, for the docs.
+
+Needs `chromium` on the path. Wide and narrow, with no, few and many failures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from spec_kitty_sync.conformance.isolated import run_isolated
+from spec_kitty_sync.conformance.reference import TOKENS, reference_receiver
+
+_PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+_FAULTS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "few": ("conflict-is-success", "takes-naive-timestamp"),
+    "many": ("always-success",),
+}
+_SIZES = {"wide": "1280,1500", "narrow": "420,1500"}
+
+
+def main() -> None:
+    """Run the suite three times and take six pictures."""
+    browser = shutil.which("chromium") or sys.exit("chromium is not installed")
+    _PICTURES.mkdir(parents=True, exist_ok=True)
+    for name, faults in _FAULTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            with reference_receiver(*faults) as url:
+                options: dict[str, str | bool | None] = {"report": folder, "seed": "picture"}
+                run_isolated(url, token=TOKENS.own, options=options)
+            for width, size in _SIZES.items():
+                _take(browser, Path(folder) / "report.html", f"report-{name}-{width}.png", size)
+
+
+def _take(browser: str, page: Path, name: str, size: str) -> None:
+    target = _PICTURES / name
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    command += [f"--window-size={size}", f"--screenshot={target}", page.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ.copy())
+
+
+if __name__ == "__main__":
+    main()
