@@ -159,13 +159,15 @@ def _without_surrogates(event: dict[str, Any]) -> dict[str, Any]:
 
 def _read_leniently(body: bytes) -> Any:
     try:
-        return _json.loads_lenient(body)
+        try:
+            return _json.loads_lenient(body)
+        except JsonError as error:
+            if error.facts["reason"] in ("json_encoding", "json_syntax"):
+                raise
+            return _json.top_level(body)
     except JsonError as error:
-        if error.facts["reason"] == "json_encoding":
-            raise _refused("not_utf8", error.message) from None
-        if error.facts["reason"] == "json_syntax":
-            raise _refused("not_json", error.message) from None
-        return _json.top_level(body)
+        unreadable = error.facts["reason"] == "json_encoding"
+        raise _refused("not_utf8" if unreadable else "not_json", error.message) from None
 
 
 def _place(error: JsonError) -> str:
