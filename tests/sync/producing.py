@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -41,7 +44,6 @@ class Receiver:
 
     folder: Path
     options: tuple[str, ...] = ()
-    team: str | None = TEAM
     port: int = 0
     process: subprocess.Popen[str] | None = None
     log: Any = None
@@ -53,10 +55,10 @@ class Receiver:
     def start(self) -> Receiver:
         """Start it, on the same port and database as before."""
         users = self.folder / "users.toml"
-        team = f'team = "{self.team}"\n' if self.team else ""
         users.write_text(
-            f'[[user]]\nusername = "ada"\npassword = "{PASSWORD}"\n{team}'
-            'tokens = ["static-for-tests"]\n'
+            f'[[user]]\nusername = "ada"\npassword = "{PASSWORD}"\nteam = "{TEAM}"\n'
+            f'tokens = ["static-ada"]\n'
+            f'[[user]]\nusername = "bob"\npassword = "{PASSWORD}"\ntokens = ["static-bob"]\n'
         )
         self.log = (self.folder / "receiver.log").open("a")
         self.process = subprocess.Popen(
@@ -81,17 +83,17 @@ class Receiver:
             self.log.close()
             self.process = None
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return every event that it keeps, in the order it stored them."""
+    def events(self, user: str = "ada") -> list[dict[str, Any]]:
+        """Return every event that it keeps for the team of *user*, in the order it stored them."""
         request = urllib.request.Request(
             f"{self.url}/api/v1/events/?limit=1000",
-            headers={"Authorization": "Bearer static-for-tests"},
+            headers={"Authorization": f"Bearer static-{user}"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return [row["event"] for row in json.load(answer)["events"]]
 
-    def ids(self) -> list[str]:
-        return [event["event_id"] for event in self.events()]
+    def ids(self, user: str = "ada") -> list[str]:
+        return [event["event_id"] for event in self.events(user)]
 
 
 @dataclass
@@ -121,9 +123,9 @@ class Desk:
         self.home.ensure()
         write_settings(self.home, {"server_url": url, **more})
 
-    def login(self, url: str) -> Credentials:
-        """Log in as ada, for real."""
-        return self.auth(url).login("ada", PASSWORD)
+    def login(self, url: str, user: str = "ada") -> Credentials:
+        """Log in, for real."""
+        return self.auth(url).login(user, PASSWORD)
 
     def auth(self, url: str) -> AuthClient:
         """Return the token client of this home for the server at *url*."""
@@ -144,3 +146,54 @@ class Desk:
             timeout=60,
             check=False,
         )
+
+
+class Wire:
+    """A port in front of a receiver that can be cut and mended."""
+
+    def __init__(self, port: int) -> None:
+        self._to = ("127.0.0.1", port)
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.mend()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def mend(self) -> None:
+        """Take connections (again)."""
+        if self._listener is None:
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self.port))
+            listener.listen(16)
+            self.port, self._listener = listener.getsockname()[1], listener
+            threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuse connections."""
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                here, _ = listener.accept()
+            except OSError:
+                return
+            there = socket.create_connection(self._to)
+            for source, sink in ((here, there), (there, here)):
+                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for end in (source, sink):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+    source.close()

@@ -92,7 +92,7 @@ def _yaml() -> Any:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, UnicodeDecodeError) as exc:
         raise UsageError(f"{path} cannot be read", remedy=f"Correct {path}.") from exc
