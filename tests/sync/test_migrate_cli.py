@@ -8,7 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from legacy_homes import event, holds_of, unpack, write_queue, write_rows
+from legacy_homes import (
+    contents,
+    event,
+    holds_of,
+    journal_of,
+    unpack,
+    write_queue,
+    write_rows,
+)
 
 
 def spec_kitty(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -121,3 +129,24 @@ def test_arguments_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         assert ran.returncode == 2, arguments
         assert ran.stderr
     assert not (tmp_path / "journal.db").exists()
+
+
+def test_two_migrations_started_at_once_end_as_one(tmp_path: Path) -> None:
+    """Concurrent runs serialise: every event once, one provenance row each, both clean."""
+    write_queue(tmp_path / "queue.db", [event(n) for n in range(300)])
+    write_queue(tmp_path / "queues" / "queue-aa.db", [event(n) for n in range(200, 500)])
+    arguments = [sys.executable, "-m", "spec_kitty_sync", "sync", "migrate", "--json"]
+    environment = {
+        **os.environ,
+        "SPEC_KITTY_HOME": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    started = [
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(3)
+    ]
+    reports = [json.loads(process.communicate(timeout=60)[0]) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0]
+    assert sorted(report["imported"] for report in reports) == [0, 0, 500]
+    assert len(journal_of(tmp_path)) == 500
+    assert len(contents(tmp_path)["provenance"]) == 600

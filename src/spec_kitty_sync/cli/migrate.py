@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from spec_kitty_sync import api_migration as api
 from spec_kitty_sync.cli import render_migrate
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
 from spec_kitty_sync.errors import UsageError
@@ -65,18 +66,12 @@ def migrate(
         return None
     if clean and dry_run:
         raise UsageError("--cleanup and --dry-run exclude each other", remedy="Give one of them.")
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_scope import parse_scope
-
     settings = settings_from(home)
     if clean and not yes:
         _confirm("Delete imported rows from the old queues (each is backed up first)?")
-    named = tuple(parse_scope(scope) for scope in scopes)
     with render_migrate.progress(quiet=as_json) as watch:
-        report = migrate_home.migrate(
-            settings, extra=extra, scopes=named, dry_run=dry_run, progress=watch
-        )
-    cleaned = migrate_home.cleanup(settings, extra=extra) if clean else None
+        report = api.migrate(settings, extra=extra, scopes=scopes, dry_run=dry_run, watch=watch)
+    cleaned = api.clean_queues(settings, extra=extra) if clean else None
     return render_migrate.migration(report, cleaned, as_json=as_json)
 
 
@@ -96,12 +91,7 @@ def conflicts() -> None:
 @json_option
 def list_conflicts(home: Path | None, as_json: bool) -> int:
     """Show every id in conflict."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_conflicts import Conflicts
-
-    with migrate_home.looking(settings_from(home)) as parts:
-        found = Conflicts(parts).open() if parts else ()
-        return render_migrate.conflicts(found, as_json=as_json)
+    return render_migrate.conflicts(api.conflicts(settings_from(home)), as_json=as_json)
 
 
 @conflicts.command("show")
@@ -110,13 +100,8 @@ def list_conflicts(home: Path | None, as_json: bool) -> int:
 @json_option
 def show_conflict(event_id: str, home: Path | None, as_json: bool) -> int:
     """Show the contents of one id side by side."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_conflicts import Conflicts
-
-    with migrate_home.looking(settings_from(home)) as parts:
-        if parts is None:
-            raise UsageError(f"{event_id} is not in conflict", remedy="This home has no journal.")
-        return render_migrate.conflict(Conflicts(parts).show(event_id), as_json=as_json)
+    found = api.conflict(settings_from(home), event_id)
+    return render_migrate.conflict(found, as_json=as_json)
 
 
 @conflicts.command("resolve")
@@ -147,16 +132,8 @@ def resolve_conflict(
     """
     if every == (event_id is not None):
         raise UsageError("name one id, or --all", remedy="Give an EVENT_ID or `--all`, not both.")
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_conflicts import Conflicts
-
     side: render_migrate.Keep = "source" if keep == "source" else "journal"
-    with migrate_home.deciding(settings_from(home)) as parts:
-        open_ones = Conflicts(parts)
-        if event_id is None:
-            done = open_ones.resolve_all(keep=side, kind=kind, reason=reason)
-        else:
-            done = (open_ones.resolve(event_id, keep=side, reason=reason),)
+    done = api.resolve_conflicts(settings_from(home), event_id, keep=side, kind=kind, reason=reason)
     return render_migrate.resolutions(done, as_json=as_json)
 
 
@@ -170,12 +147,7 @@ def quarantine() -> None:
 @json_option
 def list_quarantine(home: Path | None, as_json: bool) -> int:
     """Show every row that waits for a decision."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
-
-    with migrate_home.looking(settings_from(home)) as parts:
-        rows = Quarantine(parts).open() if parts else ()
-    return render_migrate.quarantined(rows, as_json=as_json)
+    return render_migrate.quarantined(api.quarantine(settings_from(home)), as_json=as_json)
 
 
 @quarantine.command("show")
@@ -184,13 +156,7 @@ def list_quarantine(home: Path | None, as_json: bool) -> int:
 @json_option
 def show_quarantine(number: int, home: Path | None, as_json: bool) -> int:
     """Show one row with its bytes."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
-
-    with migrate_home.looking(settings_from(home)) as parts:
-        if parts is None:
-            raise UsageError(f"there is no row {number}", remedy="This home has no journal.")
-        row, body = Quarantine(parts).show(number)
+    row, body = api.quarantined_row(settings_from(home), number)
     return render_migrate.quarantined_row(row, body, as_json=as_json)
 
 
@@ -200,11 +166,7 @@ def show_quarantine(number: int, home: Path | None, as_json: bool) -> int:
 @json_option
 def export_quarantine(file: Path, home: Path | None, as_json: bool) -> int:
     """Write the open rows to FILE, one JSON object a line, bytes in base64."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
-
-    with migrate_home.looking(settings_from(home)) as parts:
-        count = Quarantine(parts).export(file) if parts else 0
+    count = api.export_quarantine(settings_from(home), file)
     return render_migrate.counted("exported", count, as_json=as_json)
 
 
@@ -220,11 +182,7 @@ def accept_quarantine(
     """Take note that rows will not be imported. Their bytes stay in the journal's database."""
     if every == bool(numbers):
         raise UsageError("name rows, or --all", remedy="Give NUMBERS or `--all`, not both.")
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_quarantine import Quarantine
-
-    with migrate_home.deciding(settings_from(home)) as parts:
-        count = Quarantine(parts).accept(None if every else numbers, reason=reason)
+    count = api.accept_quarantine(settings_from(home), None if every else numbers, reason=reason)
     return render_migrate.counted("accepted", count, as_json=as_json)
 
 
@@ -238,13 +196,7 @@ def sources() -> None:
 @json_option
 def sources_list(home: Path | None, as_json: bool) -> int:
     """Show every source, what became of it, and which are ignored."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_sources import list_sources
-
-    settings = settings_from(home)
-    with migrate_home.looking(settings) as parts:
-        found = list_sources(settings.home, parts.store if parts else None)
-    return render_migrate.sources(found, as_json=as_json)
+    return render_migrate.sources(api.legacy_sources(settings_from(home)), as_json=as_json)
 
 
 @sources.command("ignore")
@@ -254,12 +206,7 @@ def sources_list(home: Path | None, as_json: bool) -> int:
 @json_option
 def sources_ignore(path: Path, reason: str, home: Path | None, as_json: bool) -> int:
     """Leave a source alone until its bytes change."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_sources import ignore
-
-    settings = settings_from(home)
-    with migrate_home.deciding(settings) as parts:
-        found = ignore(settings.home, parts.store, path, reason=reason, clock=parts.clock)
+    found = api.ignore_source(settings_from(home), path, reason=reason)
     return render_migrate.sources((found,), as_json=as_json)
 
 
@@ -269,10 +216,5 @@ def sources_ignore(path: Path, reason: str, home: Path | None, as_json: bool) ->
 @json_option
 def sources_unignore(path: Path, home: Path | None, as_json: bool) -> int:
     """Read a source again from the next migration on."""
-    from spec_kitty_sync.sync import migrate_home
-    from spec_kitty_sync.sync.migrate_sources import unignore
-
-    settings = settings_from(home)
-    with migrate_home.deciding(settings) as parts:
-        found = unignore(parts.store, path, clock=parts.clock)
+    found = api.unignore_source(settings_from(home), path)
     return render_migrate.sources((found,), as_json=as_json)

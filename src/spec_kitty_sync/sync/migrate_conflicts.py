@@ -111,10 +111,7 @@ class Conflicts:
             variants = [Variant(*row) for row in conn.execute(_OPEN_OF, (name,))]
         for conflict in self._grouped(variants):
             return conflict
-        raise UsageError(
-            f"{name} is not in conflict",
-            remedy="Run `spec-kitty sync migrate conflicts list` to see those that are.",
-        )
+        raise not_in_conflict(name)
 
     def _grouped(self, variants: list[Variant]) -> Iterator[Conflict]:
         by_event: dict[str, list[Variant]] = {}
@@ -227,3 +224,11 @@ class Conflicts:
             detail=f"from {chosen.source} row {chosen.row}" if chosen else None,
             now_ms=now_ms,
         )
+
+
+def not_in_conflict(name: str) -> UsageError:
+    """Return the error for a name that is no open conflict."""
+    return UsageError(
+        f"{name} is not in conflict",
+        remedy="Run `spec-kitty sync migrate conflicts list` to see those that are.",
+    )

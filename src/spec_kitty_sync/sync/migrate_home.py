@@ -16,11 +16,12 @@ from filelock import FileLock, Timeout
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._files import Home, make_private_dir, touch_private
+from spec_kitty_sync._sqlite import translate
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.errors import MigrationError, SpecKittyError
 from spec_kitty_sync.event_journal.corrections import Corrections
-from spec_kitty_sync.events.registry import Registry, default_registry
+from spec_kitty_sync.registry_load import load_registry
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S
 from spec_kitty_sync.sync.legacy_sources import LegacySource, discover
@@ -93,7 +94,7 @@ def looking(settings: Settings) -> Iterator[Parts | None]:
         yield parts_of(workspace) if workspace else None
 
 
-def parts_of(workspace: Workspace, registry: Registry | None = None) -> Parts:
+def parts_of(workspace: Workspace) -> Parts:
     """Return what a migration needs of *workspace*."""
     facts = SqliteDeliveryFacts(workspace.store)
     return Parts(
@@ -103,7 +104,7 @@ def parts_of(workspace: Workspace, registry: Registry | None = None) -> Parts:
             workspace.store, workspace.journal, delivery=facts, clock=workspace.clock
         ),
         delivery=facts,
-        registry=registry or default_registry(),
+        registry=load_registry(),
         clock=workspace.clock,
     )
 
@@ -159,13 +160,19 @@ def _copied(settings: Settings) -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="spec-kitty-") as folder:
         home = Home(Path(folder) / "home").ensure()
         if settings.home.journal_db.exists():
-            uri = f"{settings.home.journal_db.as_uri()}?mode=ro"
-            with (
-                closing(sqlite3.connect(uri, uri=True)) as origin,
-                closing(sqlite3.connect(home.journal_db)) as target,
-            ):
-                origin.backup(target)
+            _copy(settings.home.journal_db, home.journal_db)
         yield replace(settings, home=home)
+
+
+def _copy(journal: Path, target: Path) -> None:
+    try:
+        with (
+            closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as origin,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            origin.backup(copy)
+    except sqlite3.Error as exc:
+        raise translate(exc, journal) from exc
 
 
 def _known_identities(settings: Settings, workspace: Workspace) -> Iterator[Identity]:

@@ -70,10 +70,7 @@ class Quarantine:
         with self._parts.store.reading() as conn:
             row = conn.execute(_ONE, (number,)).fetchone()
             if row is None:
-                raise UsageError(
-                    f"no quarantined row has the number {number}",
-                    remedy="Run `spec-kitty sync migrate quarantine list` to see the numbers.",
-                )
+                raise no_such_row(number)
             return _row(row), conn.execute(_BODY, (number,)).fetchone()[0]
 
     def export(self, target: Path) -> int:
@@ -130,3 +127,11 @@ def _exported(row: QuarantinedRow, body: bytes | None) -> dict[str, object]:
         "detail": row.detail,
         "body_base64": None if body is None else base64.b64encode(body).decode("ascii"),
     }
+
+
+def no_such_row(number: int) -> UsageError:
+    """Return the error for a number that no quarantined row has."""
+    return UsageError(
+        f"no quarantined row has the number {number}",
+        remedy="Run `spec-kitty sync migrate quarantine list` to see the numbers.",
+    )
