@@ -110,6 +110,40 @@ def test_without_a_target_every_retained_event_waits(home: Path) -> None:
     assert waiting(home)[1].sources[0].summary.total == 4
 
 
+def test_superseded_event_no_longer_waits(tmp_path: Path) -> None:
+    """An event that a newer one replaced is settled, and still part of a journal judged whole."""
+    payload = {
+        "namespace": {"project_uuid": event(1)["project_uuid"], "mission_slug": "m"},
+        "snapshot_hash": "a", "artifact_count": 1,
+    }  # fmt: skip
+    kind = {"event_type": "MissionDossierSnapshotComputed", "aggregate_type": "MissionDossier"}
+    fill_journal(tmp_path, [event(n, payload=payload, **kind) for n in (1, 2)])
+    results, report = waiting(tmp_path)
+    assert ids(results) == [event(2)["event_id"]]
+    assert report.sources[0].passed_over == 1
+    assert len(named(tmp_path / "journal.db")[0]) == 2
+
+
+def test_long_journal_is_judged_to_its_last_event(tmp_path: Path) -> None:
+    """Every event is judged once, in journal order, however many there are."""
+    fill_journal(tmp_path, [event(n) for n in range(1, 1203)])
+    results, _ = waiting(tmp_path)
+    assert [each.row for each in results] == list(range(1, 1203))
+
+
+def test_damaged_queue_is_judged_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    """A damaged queue that still gives rows has both verdicts and a problem."""
+    home = unpack("d-corrupt", tmp_path)
+    _, report = waiting(home)
+    partly = {
+        Path(each.source).name: (each.summary.total, each.problem.code)
+        for each in report.sources
+        if each.problem and each.summary.total
+    }
+    assert partly["queue-00000000000000d4.db"] == (139, "damaged")
+    assert report.exit_code == 3
+
+
 def test_row_that_is_imported_is_passed_over(home: Path) -> None:
     """A legacy row whose content the journal has is settled, however it is written."""
     write_queue(home / "queue.db", [event(1), dict(reversed(event(3).items())), event(20)])

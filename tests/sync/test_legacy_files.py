@@ -83,6 +83,8 @@ def test_array_element_that_is_too_long_is_passed_over(monkeypatch: pytest.Monke
     huge = json.dumps({"event_id": "b", "pad": 'x"\\' * 400_000}).encode()
     data = b"[" + EVENT + b"," + huge + b"," + EVENT + b"]"
     assert bodies(data) == [EVENT, None, EVENT]
+    for cut in (2, 200_000):
+        assert bodies(b"[" + EVENT + b"," + huge[:-cut]) == [EVENT, None, None]
 
 
 def test_stream_with_broken_gzip_yields_what_came_before(tmp_path: Path) -> None:
