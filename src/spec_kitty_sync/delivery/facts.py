@@ -11,7 +11,7 @@ from spec_kitty_sync.delivery.counting import shift_counts
 _TOUCHED = """
 SELECT s.value FROM json_each(?) s
 WHERE EXISTS (SELECT 1 FROM delivery_epochs e
-              JOIN delivery_ledger l
+              CROSS JOIN delivery_ledger l
                 ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = s.value
               WHERE l.claimed OR l.state NOT IN ('open', 'held'))
    OR EXISTS (SELECT 1 FROM delivery_claims c WHERE s.value BETWEEN c.first_seq AND c.last_seq)
@@ -19,7 +19,7 @@ WHERE EXISTS (SELECT 1 FROM delivery_epochs e
 _ACCEPTED = """
 SELECT s.value FROM json_each(?) s
 WHERE EXISTS (SELECT 1 FROM delivery_epochs e
-              JOIN delivery_ledger l
+              CROSS JOIN delivery_ledger l
                 ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = s.value
               WHERE l.state IN ('delivered', 'pending'))
    OR EXISTS (SELECT 1 FROM delivery_claims c
@@ -28,7 +28,7 @@ WHERE EXISTS (SELECT 1 FROM delivery_epochs e
 _CLOSED = """
 SELECT l.target_id, l.epoch, l.state, l.category, count(*)
 FROM json_each(?) s CROSS JOIN delivery_targets t
-JOIN delivery_ledger l ON l.target_id = t.target_id AND l.epoch = t.epoch AND l.seq = s.value
+CROSS JOIN delivery_ledger l ON l.target_id = t.target_id AND l.epoch = t.epoch AND l.seq = s.value
 WHERE l.state NOT IN ('open', 'delivered', 'pending')
 GROUP BY 1, 2, 3, 4
 """

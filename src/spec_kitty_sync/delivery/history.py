@@ -13,8 +13,8 @@ SELECT l.target_id, t.url, l.epoch, l.epoch = t.epoch, l.state, l.category, l.re
        l.rejections, l.first_at, l.last_at, l.not_before, l.http_status, b.endpoint,
        b.user_email, b.team_slug, b.deployment_id
 FROM delivery_targets t
-JOIN delivery_epochs e ON e.target_id = t.target_id
-JOIN delivery_ledger l ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = ?
+CROSS JOIN delivery_epochs e ON e.target_id = t.target_id
+CROSS JOIN delivery_ledger l ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = ?
 LEFT JOIN delivery_log b ON b.batch_id = l.batch_id
 ORDER BY l.target_id, l.epoch
 """

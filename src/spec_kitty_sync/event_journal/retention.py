@@ -37,7 +37,8 @@ _KEEP_HASH = "UPDATE event_journal SET canonical_hash = ? WHERE seq = ?"
 _CLEAR = """
 UPDATE event_journal SET body = NULL, removed = ?1, removed_at_ms = ?2
 WHERE seq IN (SELECT value FROM json_each(?3)) AND body IS NOT NULL
-  AND seq IN (SELECT seq FROM delivery_collectable WHERE reason = ?4)
+  AND EXISTS (SELECT 1 FROM delivery_collectable c
+              WHERE c.seq = event_journal.seq AND c.reason = ?4)
 """
 _FIRST_KEPT = """
 UPDATE event_journal_mark SET seq = coalesce(

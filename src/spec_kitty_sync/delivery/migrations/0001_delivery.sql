@@ -140,31 +140,35 @@ SELECT t.target_id, j.seq, j.event_id, j.bytes,
 FROM delivery_targets t, journal_ids j;
 
 -- What gc and archive may take, and under which name it has to be asked for (CONTRACT 6, Retention).
+-- One plain select, so that a statement which looks at some events does not judge them all; CROSS
+-- JOIN keeps SQLite from walking the ledger for each of them.
 CREATE VIEW delivery_collectable(seq, reason) AS
-SELECT j.seq, 'delivered' FROM journal_ids j
-WHERE EXISTS (SELECT 1 FROM delivery_epochs e
-              JOIN delivery_ledger l
-                ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = j.seq
-              WHERE l.state = 'delivered')
-  AND NOT EXISTS (SELECT 1 FROM delivery_targets t
-                  WHERE t.retired_at IS NULL
-                    AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
-                                    WHERE l.target_id = t.target_id AND l.epoch = t.epoch
-                                      AND l.seq = j.seq AND l.state = 'delivered'))
-UNION ALL
-SELECT j.seq, 'dead' FROM journal_ids j
-WHERE EXISTS (SELECT 1 FROM delivery_targets t
-              JOIN delivery_ledger l
-                ON l.target_id = t.target_id AND l.epoch = t.epoch AND l.seq = j.seq
-              WHERE l.state IN ('dead_letter', 'terminal_failed'))
-  AND NOT EXISTS (SELECT 1 FROM delivery_targets t
-                  WHERE t.retired_at IS NULL
-                    AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
-                                    WHERE l.target_id = t.target_id AND l.epoch = t.epoch
-                                      AND l.seq = j.seq
-                                      AND l.state IN ('delivered', 'dead_letter',
-                                                      'terminal_failed')))
-UNION ALL
-SELECT j.seq, 'local_only' FROM journal_ids j WHERE j.tier = 0
-UNION ALL
-SELECT j.seq, 'superseded' FROM journal_ids j WHERE j.superseded;
+SELECT j.seq, r.column1
+FROM journal_ids j
+CROSS JOIN (VALUES ('delivered'), ('dead'), ('local_only'), ('superseded')) r
+WHERE CASE r.column1
+    WHEN 'local_only' THEN j.tier = 0
+    WHEN 'superseded' THEN j.superseded
+    WHEN 'delivered' THEN
+        EXISTS (SELECT 1 FROM delivery_epochs e
+                CROSS JOIN delivery_ledger l
+                  ON l.target_id = e.target_id AND l.epoch = e.epoch AND l.seq = j.seq
+                WHERE l.state = 'delivered')
+        AND NOT EXISTS (SELECT 1 FROM delivery_targets t
+                        WHERE t.retired_at IS NULL
+                          AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
+                                          WHERE l.target_id = t.target_id AND l.epoch = t.epoch
+                                            AND l.seq = j.seq AND l.state = 'delivered'))
+    WHEN 'dead' THEN
+        EXISTS (SELECT 1 FROM delivery_targets t
+                CROSS JOIN delivery_ledger l
+                  ON l.target_id = t.target_id AND l.epoch = t.epoch AND l.seq = j.seq
+                WHERE l.state IN ('dead_letter', 'terminal_failed'))
+        AND NOT EXISTS (SELECT 1 FROM delivery_targets t
+                        WHERE t.retired_at IS NULL
+                          AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
+                                          WHERE l.target_id = t.target_id AND l.epoch = t.epoch
+                                            AND l.seq = j.seq
+                                            AND l.state IN ('delivered', 'dead_letter',
+                                                            'terminal_failed')))
+END;
