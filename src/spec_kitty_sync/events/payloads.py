@@ -39,7 +39,7 @@ OptionalSlug = Annotated[
 class Payload(BaseModel):
     """Base of all payloads: frozen, extra keys kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", validate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class ExecutionMode(StrEnum):
