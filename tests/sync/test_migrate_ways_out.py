@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from legacy_homes import contents, event, holds_of, journal_of, settings_of, write_queue, write_rows
 
+from spec_kitty_sync._clock import ManualClock, SystemClock
 from spec_kitty_sync.delivery.ledger import Answered, Verdict
 from spec_kitty_sync.delivery.runs import Run
 from spec_kitty_sync.errors import MigrationError, UsageError
@@ -275,3 +276,22 @@ def test_waiting_does_not_count_rows_in_quarantine_or_conflict(divergent: Path) 
         "queue-aa.db": 1,
         "queue-cc.db": 1,
     }
+
+
+def test_row_written_during_the_import_is_not_overlooked(tmp_path: Path) -> None:
+    """A producer that writes while we import is seen by status at once, and by the next run."""
+    path = write_queue(tmp_path / "queue.db", [event(1)])
+    producer = sqlite3.connect(path)
+    with closing(producer):
+        producer.execute("PRAGMA journal_mode=WAL")
+
+        def write_meanwhile(name: str, rows: int) -> None:
+            write_queue(path, [event(2)])
+
+        settled = ManualClock(wall_ms=SystemClock().now_ms() + 60_000)
+        migrate(settings_of(tmp_path), progress=write_meanwhile, clock=settled)
+        with looking(settings_of(tmp_path)) as parts:
+            assert parts is not None
+            found = waiting(settings_of(tmp_path).home, parts.store)
+        assert [source.waiting for source in found] == [1]
+        assert migrate(settings_of(tmp_path)).imported == 1

@@ -157,6 +157,8 @@ class Migrator:
         )
 
     def _read(self, source: LegacySource) -> SourceReport:
+        # Taken before the first byte is read: whatever is written later shows.
+        stamp = stamp_of(source.path, now_ms=self._now_ms())
         with open_source(source, patience_s=self._patience_s, clock=self._parts.clock) as view:
             if view.table is None:
                 return self._without_events(view)
@@ -164,7 +166,7 @@ class Migrator:
                 stored = self._own.open_source(source)
                 self._own.start_reading(stored.id)
                 tally = self._import(view, stored.id)
-                return self._finish(view, stored, tally)
+                return self._finish(view, stored._replace(stamp=stamp), tally)
 
     def _without_events(self, view: SourceView) -> SourceReport:
         source, remedy = view.source, None
@@ -244,7 +246,6 @@ class Migrator:
                 holds=view.table,
                 scope=scope,
                 fingerprint=view.fingerprint,
-                stamp=stamp_of(source.path, now_ms=self._now_ms()),
                 outcome=outcome.value,
                 reason=reason,
                 remedy=remedy,
