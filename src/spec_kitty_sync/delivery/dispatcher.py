@@ -7,9 +7,8 @@ wire, the next is selected, checked, compressed and claimed. No transaction span
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireBatch, Wire
 from spec_kitty_sync.delivery.report import DrainReport, Stop, Tally
 from spec_kitty_sync.delivery.runs import Run, begin_run, end_run
 from spec_kitty_sync.delivery.selection import Selected, Selection
+from spec_kitty_sync.delivery.sender import Sender
 from spec_kitty_sync.delivery.settling import (
     DrainStopped,
     Failure,
@@ -136,9 +136,7 @@ class Dispatcher:
         self, target: Target, receiver: DeliveryReceiver, options: DrainOptions, tally: Tally
     ) -> Stop | None:
         registry = TargetRegistry(self._store, clock=self._clock)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="drain-sender") as sender:
-            # The thread starts while the first batch is selected.
-            sender.submit(threading.get_ident)
+        with Sender() as sender:
             with self._store.transaction():
                 run = begin_run(
                     self._store,
@@ -189,7 +187,7 @@ class _Drain:
     run: Run
     options: DrainOptions
     tally: Tally
-    sender: ThreadPoolExecutor
+    sender: Sender
     selection: Selection
     patience: Patience
 

@@ -77,7 +77,8 @@ class BackgroundSyncService:
         self._keep_live = keep_live
         self._pacing = pacing or Pacing()
         self._stop = _LastChance()
-        self._woken = threading.Event()
+        self._waiting = threading.Event()  # events came after the latest attempt began
+        self._nudge = threading.Event()  # ends a pause
         self._thread: threading.Thread | None = None
         now_ms = clock.now_ms()
         self._beat = Heartbeat(0, now_ms, now_ms, now_ms, "starting")
@@ -103,17 +104,16 @@ class BackgroundSyncService:
 
     def wake(self) -> None:
         """Say that an event waits. During a backoff it waits on."""
-        self._woken.set()
+        self._waiting.set()
+        self._nudge.set()
 
     def stop(self, bound_s: float = STOP_BOUND_S) -> bool:
         """End the thread, after one last drain if events wait; whether it ended in *bound_s*."""
-        self._stop.set(time.monotonic() + bound_s * 0.75)
-        waiting = self._woken.is_set()
-        self._woken.set()
+        until_s = time.monotonic() + bound_s * 0.75 if self._waiting.is_set() else 0.0
+        self._stop.set(until_s)
+        self._nudge.set()
         if self._thread is None:
             return True
-        if not waiting:
-            self._stop.set(0.0)
         self._thread.join(bound_s)
         return not self._thread.is_alive()
 
@@ -122,23 +122,22 @@ class BackgroundSyncService:
         self._beat = replace(self._beat, pid=os.getpid())
         self._file.begin()
         try:
-            while True:
+            while not self._finished():
                 self._show("delivering", 0.0)
                 wait_s = self._attempt()
-                if self._stop.stopping:
-                    return
-                self._pause(wait_s)
-                if self._stop.stopping and not self._last_drain_wanted():
-                    return
+                if not self._stop.stopping:
+                    self._pause(wait_s)
         finally:
             self._file.end()
 
-    def _last_drain_wanted(self) -> bool:
-        return self._beat.failures == 0 and not self._stop.is_set()
+    def _finished(self) -> bool:
+        """Whether to stop now; events that came since the latest attempt get one last drain."""
+        one_more = self._waiting.is_set() and self._beat.failures == 0 and not self._stop.is_set()
+        return self._stop.stopping and not one_more
 
     def _attempt(self) -> float:
         """Drain once; return how long to wait before the next time."""
-        self._woken.clear()
+        self._waiting.clear()
         stop, retry_at = self._drained()
         now_ms = self._clock.now_ms()
         beat = replace(self._beat, last_attempt_at=now_ms, last_stop=stop)
@@ -154,7 +153,8 @@ class BackgroundSyncService:
     def _drained(self) -> tuple[str | None, int | None]:
         """Return why the drain ended early, and when the server wants to be asked again."""
         try:
-            self._beat = replace(self._beat, live=self._keep_live())
+            if not self._stop.stopping:
+                self._beat = replace(self._beat, live=self._keep_live())
             report = self._drain(self._stop)
         except DrainLockedError:
             return None, None  # another process delivers the same events
@@ -169,14 +169,12 @@ class BackgroundSyncService:
         """Wait; an event ends it early, unless the server is in trouble."""
         backing_off = self._beat.failures > 0
         self._show("backing off" if backing_off else "waiting", wait_s)
-        end_s = time.monotonic() + wait_s
-        while not self._stop.stopping and (left_s := end_s - time.monotonic()) > 0:
-            if not backing_off:
-                if self._woken.wait(left_s):
-                    # Events come in bursts: let the burst end.
-                    self._sleep(self._pacing.settle_s)
-                return
-            self._sleep(min(left_s, self._pacing.settle_s))
+        if backing_off:
+            self._sleep(wait_s)
+        elif self._nudge.wait(wait_s):
+            # Events come in bursts: let the burst end.
+            self._sleep(self._pacing.settle_s)
+        self._nudge.clear()
 
     def _sleep(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
