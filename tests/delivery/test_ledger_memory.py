@@ -15,12 +15,14 @@ from spec_kitty_sync.delivery.history import (
     recent_log,
     rows_of,
 )
+from spec_kitty_sync.delivery.ledger import Answered, Verdict
 from spec_kitty_sync.delivery.redelivery import preview_redelivery, redeliver
 from spec_kitty_sync.delivery.retries import retry
 from spec_kitty_sync.delivery.runs import begin_run
 from spec_kitty_sync.delivery.soundness import find_faults
 from spec_kitty_sync.delivery.states import DeliveryState
 from spec_kitty_sync.event_journal.retention import Retention
+from spec_kitty_sync.events.results import BatchResult, ResultStatus
 from spec_kitty_sync.sync.store import open_home
 
 
@@ -95,6 +97,20 @@ def test_claim_that_nobody_recorded_is_open_for_the_next_drain(bench, stub):
     bench.drain(stub.url)
     assert stub.seen_ids == ids
     assert bench.store.conn.execute("SELECT count(*) FROM delivery_claims").fetchone() == (0,)
+
+
+def test_delivered_row_absorbs_every_later_answer(bench, stub):
+    """Whatever comes after a delivery, by whatever path, changes neither state nor provenance."""
+    (event,) = bench.append()
+    bench.drain(stub.url)
+    before = rows_of(bench.store, 1)
+    bench.clock.advance(60)
+    run = begin_run(bench.store, bench.target(stub.url), clock=bench.clock)
+    for status in ResultStatus:
+        verdict = Verdict(1, BatchResult(event, status, "late", "unknown"))
+        bench.ledger.record(run, [verdict], Answered("https://elsewhere.example", 200))
+    assert rows_of(bench.store, 1) == before
+    bench.check()
 
 
 def test_stopped_drain_remembers_that_events_were_claimed(bench, stub):

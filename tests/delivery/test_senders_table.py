@@ -213,6 +213,15 @@ def test_bisection_finishes_the_left_half_before_the_right(bench, stub):
     assert stored == [i for i in ids if i not in probes | {ids[6]}]
 
 
+def test_refusal_after_an_accepted_part_blames_the_event(bench, stub):
+    """A receiver that took the other half does not refuse everything: the culprit is rejected."""
+    good, bad = bench.append(2)
+    stub.next(refuse(413), per_event(), refuse(400, "bad lane"))
+    report = bench.drain(stub.url)
+    assert (report.stop, report.delivered, report.rejected) == (None, 1, 1)
+    assert bench.states(stub.url) == {good: "delivered", bad: "rejected"}
+
+
 def test_receiver_that_refuses_everything_stops_the_drain(bench, stub):
     """The same words for every request: the request is at fault, no event is blamed."""
     ids = bench.append(50)
