@@ -17,7 +17,13 @@ from typing import Any
 import jsonschema
 import pytest
 
+from spec_kitty_sync._clock import ManualClock
+from spec_kitty_sync._files import Home
 from spec_kitty_sync.cli.main import run as cli_run
+from spec_kitty_sync.event_journal.journal import SqliteJournal
+from spec_kitty_sync.events.admission import admit
+from spec_kitty_sync.events.registry import default_registry
+from spec_kitty_sync.sync.store import open_home
 
 ROOT = Path(__file__).parents[2]
 GOOD = {
@@ -229,6 +235,33 @@ def test_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, timeout=60, check=False)
     assert done.stdout.count(b"\n") == 1
     assert b"Traceback" not in done.stderr
+
+
+def test_home_with_journal_and_queues_is_judged_by_source_and_untouched(tmp_path: Path) -> None:
+    """Without a path the journal and all four queues of a real home are judged, none changed."""
+    home = tmp_path / "home"
+    with tarfile.open(ROOT / "fixtures" / "queues" / "natural-2.1.3.tar.gz") as archive:
+        archive.extractall(home, filter="data")
+    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    with open_home(Home(home)) as store:
+        journal = SqliteJournal(store, clock=ManualClock())
+        journal.append(admit(json.dumps(GOOD).encode(), registry=default_registry()))
+
+    done = run("--home", home, "--json", "--only", "invalid")
+
+    report = json.loads(done.stdout)
+    counts = {Path(s["source"]).name: s["summary"]["total"] for s in report["sources"]}
+    assert counts == {
+        "journal.db": 1,
+        "queue.db": 106,
+        "queue-21921a051ce88219.db": 123,
+        "queue-42b7a9fd8bfc4900.db": 38,
+        "queue-53cbd6ea1b561bc0.db": 60,
+    }
+    assert (done.returncode, report["results"]) == (0, [])
+    assert {p: p.read_bytes() for p in before} == before
+    added = {p.name for p in home.rglob("*") if p.is_file()} - {p.name for p in before}
+    assert {name.partition("-")[0].partition(".")[0] for name in added} <= {"journal"}
 
 
 def test_empty_home_says_so(tmp_path: Path) -> None:
