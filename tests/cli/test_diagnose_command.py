@@ -102,6 +102,7 @@ def bad_rows(tmp_path: Path) -> Path:
         (lines(GOOD), ["--packs", "core"], 0),
         (lines(GOOD), ["--packs", "cor"], 2),
         (lines(GOOD), ["--json", "--jsonl"], 2),
+        (lines(GOOD), ["--json", "--fix-plan"], 2),
         (lines(GOOD), ["--only", "nothing"], 2),
         (lines(GOOD), ["--limit", "-1"], 2),
         (b"\x1f\x8bbroken", [], 3),
@@ -171,6 +172,17 @@ def test_limit_lists_fewer_and_counts_all(mixed: Path, limit: int) -> None:
     report = json.loads(run(mixed, "--json", "--limit", limit).stdout)
     assert len(report["results"]) == limit
     assert report["summary"]["total"] == 4
+
+
+def test_fix_plan_says_what_to_do_and_does_nothing(bad_rows: Path) -> None:
+    """`--fix-plan` prints numbered steps, the import of old queues first, and changes no byte."""
+    before = {p: p.read_bytes() for p in bad_rows.rglob("*") if p.is_file()}
+    done = run("--home", bad_rows, "--fix-plan")
+    steps = re.findall(r"^([0-9]+)\. ", done.stdout.decode(), re.MULTILINE)
+    assert steps == [str(number) for number in range(1, 13)]
+    assert done.stdout.startswith(b"1. Old queues are imported with `spec-kitty sync migrate`")
+    assert done.returncode == 1
+    assert {p: p.read_bytes() for p in bad_rows.rglob("*") if p.is_file()} == before
 
 
 def test_standard_input_is_judged(mixed: Path) -> None:

@@ -13,6 +13,8 @@ from spec_kitty_sync.cli.options import home_option, json_option, settings_from
 from spec_kitty_sync.diagnose import Rules
 from spec_kitty_sync.errors import UsageError
 
+_ONE_FORM = "Give one of --json, --jsonl and --fix-plan."
+
 
 def _packs(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[str] | None:
     return frozenset(name.strip() for name in value.split(",")) if value else None
@@ -40,6 +42,7 @@ def _packs(_: click.Context, __: click.Parameter, value: str | None) -> frozense
     "--limit", metavar="N", type=click.IntRange(min=0),
     help="List N events at most; all are counted.",
 )  # fmt: skip
+@click.option("--fix-plan", is_flag=True, help="Print only what to do, step by step.")
 @json_option
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON result a line.")
 @home_option
@@ -61,13 +64,16 @@ def diagnose(
       spec-kitty diagnose ~/.spec-kitty/queue.db --only invalid
       zcat events.jsonl.gz | spec-kitty diagnose - --jsonl --only invalid
     """
-    if as_json and as_jsonl:
-        raise UsageError("--json and --jsonl exclude each other", remedy="Give one of them.")
+    plan = options.pop("fix_plan")
+    if as_json + as_jsonl + plan > 1:
+        raise UsageError("two forms of output are asked for", remedy=_ONE_FORM)
     settings = settings_from(home)
     listing = render_diagnose.Listing(options.pop("only"), options.pop("limit"))
     schemas = options.pop("schemas")
     diagnosis = api.diagnose(settings, Rules(**options), paths=paths, schema_dirs=schemas)
     asked = tuple(map(str, paths)) or (str(settings.home.root),)
+    if plan:
+        return render_diagnose.fix_plan(diagnosis)
     if as_jsonl:
         return render_diagnose.json_lines(diagnosis, listing)
     if as_json:

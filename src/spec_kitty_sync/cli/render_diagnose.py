@@ -135,6 +135,26 @@ def _folding(*headers: str) -> Table:
     return made
 
 
+def fix_plan(diagnosis: Diagnosis) -> int:
+    """Print what to do, step by step, the step that others wait for first; changes nothing."""
+    for _ in _watched(diagnosis):
+        pass
+    report = diagnosis.report()
+    out = console()
+    steps = [f"{visible(each.problem.message)}: {each.problem.remedy}"
+             for each in report.sources if each.problem]  # fmt: skip
+    steps += dict.fromkeys(each.advice for each in report.sources if each.advice)
+    for cause in report.causes:
+        if cause.severity == "error":
+            first = cause.places[0]
+            where = f"first: {first.event_id or '(no id)'}, {Path(first.source).name} {first.row}"
+            steps.append(f"{cause.events:,} × {cause.code} ({where}): {cause.remedy}")
+    for number, step in enumerate(steps, start=1):
+        out.print(visible(f"{number}. {step}"))
+    out.print(visible(_headline(report)))
+    return report.exit_code
+
+
 def _sources(out: Console, sources: Sequence[SourceReport], base: Path) -> None:
     rows = _folding("source", "#events", "#valid", "#invalid", "#unread", "#settled")
     for each in sources:
