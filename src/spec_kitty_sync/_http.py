@@ -116,7 +116,8 @@ class HttpClient:
         if parsed.scheme == "http" and not (self._allow_http or _is_loopback(parsed.host)):
             raise TargetUrlError(
                 f"plain http to {parsed.host} would show the token to the network",
-                remedy="Use https://, or pass --allow-http if you trust the network.",
+                remedy="Use https://, or run `spec-kitty sync server URL --allow-http` if you "
+                "trust the network.",
             )
 
     def _late(self) -> TransportError:

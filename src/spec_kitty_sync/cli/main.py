@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from spec_kitty_sync import __version__
-from spec_kitty_sync.cli.render_error import interrupted, report_error
+from spec_kitty_sync.cli.render_error import interrupted, report_error, report_usage
 from spec_kitty_sync.errors import SpecKittyError
 
 WANTS_JSON = "spec_kitty_sync.wants_json"
@@ -75,6 +75,10 @@ class Commands:
     }
 
 
+DEBUG = "spec_kitty_sync.debug"
+"""Context key that `--debug` sets; the first command that knows its home starts the log."""
+
+
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         click.echo(f"spec-kitty {__version__}")
@@ -86,7 +90,11 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
     help="Show the version and exit.",
 )  # fmt: skip
-def cli() -> None:
+@click.option(
+    "--debug", is_flag=True, help="Write a log, without tokens, to debug.log in the home."
+)
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Keep the events of your missions, and deliver every one of them.
 
     \b
@@ -94,16 +102,23 @@ def cli() -> None:
       spec-kitty diagnose              what is queued, and is it valid?
       spec-kitty sync status           what is delivered, what waits, and why
       spec-kitty sync now              deliver now
+      spec-kitty --debug sync now      and write down what happens
+
+    Shell completion: eval "$(_SPEC_KITTY_COMPLETE=bash_source spec-kitty)"; also zsh, fish.
     """
+    ctx.meta[DEBUG] = debug
 
 
 def run(argv: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the codes of docs/architecture.md."""
     wants_json: dict[str, bool] = {}
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _invoke(list(sys.argv[1:] if argv is None else argv), wants_json)
+        code = _invoke(arguments, wants_json)
     except click.exceptions.Exit as exc:
         code = exc.exit_code
+    except click.UsageError as exc:
+        code = report_usage(exc, as_json=bool(wants_json) or "--json" in arguments)
     except click.ClickException as exc:
         exc.show()
         code = exc.exit_code
@@ -119,6 +134,8 @@ def run(argv: list[str] | None = None) -> NoReturn:
 
 
 def _invoke(args: list[str], wants_json: dict[str, bool]) -> object:
+    if "_SPEC_KITTY_COMPLETE" in os.environ:
+        return cli(args, prog_name="spec-kitty", complete_var="_SPEC_KITTY_COMPLETE")
     with cli.make_context("spec-kitty", args) as ctx:
         ctx.meta[WANTS_JSON] = wants_json
         return cli.invoke(ctx)

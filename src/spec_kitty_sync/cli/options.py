@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from spec_kitty_sync._files import Home
-from spec_kitty_sync.cli.main import WANTS_JSON
+from spec_kitty_sync.cli.main import DEBUG, WANTS_JSON
 from spec_kitty_sync.sync.config import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,4 +46,9 @@ def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
 def settings_from(home: Path | None) -> Settings:
     """Return the settings of this run; the only place where the CLI reads the environment."""
     environ = dict(os.environ)
-    return Settings(Home.resolve(environ, home), environ, Path.cwd())
+    settings = Settings(Home.resolve(environ, home), environ, Path.cwd())
+    if click.get_current_context().meta.get(DEBUG):
+        from spec_kitty_sync.cli.debug_log import start_log
+
+        start_log(settings)
+    return settings

@@ -80,10 +80,20 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(visible(text), err=err)
 
 
+def watched() -> bool:
+    """Whether somebody looks at a progress bar."""
+    return sys.stderr.isatty()
+
+
 @contextmanager
-def progress(*, quiet: bool, label: str = "delivering") -> Iterator[Callable[[int, int], None]]:
-    """Yield a function (done, total) that moves a progress bar on a terminal's stderr."""
-    if quiet or not sys.stderr.isatty():
+def progress(
+    *, quiet: bool, expected: int = 0, label: str = "delivering"
+) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function (done, total) that moves a progress bar on a terminal's stderr.
+
+    *expected* is the total that is known before the work begins.
+    """
+    if quiet or not watched():
         yield lambda done, total: None
         return
     from rich.progress import (
@@ -94,12 +104,20 @@ def progress(*, quiet: bool, label: str = "delivering") -> Iterator[Callable[[in
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn(label),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(label, total=expected or None, rate="")
 
         def move(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            speed = bar.tasks[0].speed
+            rate = f"{speed:,.0f}/s" if speed else ""
+            bar.update(task, completed=done, total=max(total, expected), rate=rate)
 
         yield move
 

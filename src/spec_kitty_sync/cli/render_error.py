@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -25,27 +27,37 @@ def visible(text: str) -> str:
 def report_error(exc: SpecKittyError, *, as_json: bool) -> int:
     """Print *exc* to stderr (with --json: as an object to stdout too) and return its exit code."""
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "ok": False,
-                    "exit_code": exc.exit_code,
-                    "error": {
-                        "code": exc.code,
-                        "message": exc.message,
-                        "remedy": exc.remedy,
-                        **{k: v for k, v in exc.facts.items() if k not in ("code", "message")},
-                    },
-                },
-                default=str,
-                ensure_ascii=False,
-            )
-        )
-    click.echo(f"error: {visible(exc.message)}\n  {visible(exc.remedy)}", err=True)
+        facts = {k: v for k, v in exc.facts.items() if k not in ("code", "message", "remedy")}
+        _print_object(exc.exit_code, exc.code, exc.message, exc.remedy, facts)
+    click.echo(f"error: {visible(exc.message)} — {visible(exc.remedy)}", err=True)
     return exc.exit_code
+
+
+def report_usage(exc: click.UsageError, *, as_json: bool) -> int:
+    """Print what is wrong with the command line, and the command that explains it."""
+    path = exc.ctx.command_path if exc.ctx is not None else "spec-kitty"
+    remedy = f"Run `{path} --help`."
+    message = exc.format_message().rstrip(".")
+    if as_json:
+        _print_object(exc.exit_code, "usage", message, remedy, {})
+    click.echo(f"error: {visible(message)} — {remedy}", err=True)
+    return exc.exit_code
+
+
+def _print_object(
+    exit_code: int, code: str, message: str, remedy: str, facts: Mapping[str, Any]
+) -> None:
+    error = {"code": code, "message": message, "remedy": remedy, **facts}
+    document = {"ok": False, "exit_code": exit_code, "error": error}
+    click.echo(json.dumps(document, default=str, ensure_ascii=False))
 
 
 def interrupted() -> int:
     """Say that Ctrl-C was heard; what was done is durable."""
     click.echo("interrupted; everything recorded so far is kept", err=True)
     return 130
+
+
+def stopping() -> None:
+    """Say that the wish to stop was heard."""
+    click.echo("\nstopping: waiting for the answer that is on its way (again: at once)", err=True)

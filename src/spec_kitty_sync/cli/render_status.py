@@ -68,7 +68,7 @@ def _delivering(report: StatusReport) -> Iterator[str]:
     background, now = report.background, report.generated_at
     if report.target_authority.resolved_server_url is None:
         return
-    yield _field("delivered", f"last {when(background.last_delivery_at, now)}")
+    yield _field("delivery", f"the last {when(background.last_delivery_at, now)}")
     if background.last_stop:
         stopped = background.last_stop.replace("_", " ")
         tried = when(background.last_attempt_at, now)

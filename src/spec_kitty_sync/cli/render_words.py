@@ -54,7 +54,10 @@ def when(moment: str | None, now: str) -> str:
     except (ValueError, OverflowError):
         return moment
     seconds = (datetime.fromisoformat(now).astimezone(UTC) - then).total_seconds()
-    relative = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+    if abs(seconds) < 1:
+        relative = "just now"
+    else:
+        relative = f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
     return f"{relative} ({then:%Y-%m-%d %H:%M} UTC)"
 
 

@@ -7,41 +7,103 @@ from pathlib import Path
 import click
 
 from spec_kitty_sync import api
-from spec_kitty_sync.cli import render, render_sync
+from spec_kitty_sync.cli import render
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.sync.config import Settings
 
 
 @click.command()
 @click.argument("url", required=False)
 @click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
+@click.option("--allow-http", is_flag=True, help="Allow plain http to another machine.")
 @home_option
 @json_option
-def server(url: str | None, token_env: str | None, home: Path | None, as_json: bool) -> None:
+def server(
+    url: str | None, token_env: str | None, allow_http: bool, home: Path | None, as_json: bool
+) -> None:
     """Show the server events go to, or choose another.
 
     \b
     Examples:
       spec-kitty sync server
+      spec-kitty sync server https://sync.example.org
       spec-kitty sync server http://127.0.0.1:8000 --token-env MY_TOKEN
     """
     settings = settings_from(home)
-    target = api.choose_server(settings, url, token_env=token_env) if url else api.target(settings)
-    render.target(target, as_json=as_json)
+    if url:
+        chosen = api.choose_server(settings, url, token_env=token_env, allow_http=allow_http)
+    else:
+        chosen = api.target(settings)
+    render.target(chosen, as_json=as_json)
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(min=1), help="Send at most this many events.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Send at most N events.")
+@click.option(
+    "--target", metavar="TARGET",
+    help="Deliver to this one in this run: a number of `sync targets list`, or an address.",
+)  # fmt: skip
+@click.option("--include-team", metavar="TEAM", help="Send events of this other team too; audited.")
+@click.option("--redeliver", is_flag=True, help="Send everything once more, from the beginning.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@click.option(
+    "--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0, 3600),
+    help="How long to wait for a busy server, in all.  [default: 30]",
+)  # fmt: skip
+@click.option(
+    "--report", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write everything that failed to FILE, as JSON.",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Show all reasons, and requests and bytes.")
 @home_option
 @json_option
-def now(limit: int | None, home: Path | None, as_json: bool) -> int:
+def now(
+    target: str | None,
+    dry_run: bool,
+    report: Path | None,
+    verbose: bool,
+    home: Path | None,
+    as_json: bool,
+    **choices: object,
+) -> int:
     """Deliver every event that may leave this machine.
+
+    Ctrl-C stops after the answer that is on its way; what was recorded stays. Ends with 0 when
+    nothing is left to do, 1 when something was rejected, not sent, or waits in old queues, 2 when
+    it was refused before anything was sent.
 
     \b
     Examples:
       spec-kitty sync now
-      spec-kitty sync now --limit 500 --json
+      spec-kitty sync now --dry-run
+      spec-kitty sync now --limit 500 --report failures.json
+      spec-kitty sync now --redeliver --target https://preview.example.org
     """
+    from spec_kitty_sync.cli import render_sync
+    from spec_kitty_sync.cli.stopping import stop_on_signals
+    from spec_kitty_sync.sync.delivering import DrainChoices
+
     settings = settings_from(home)
-    with render.progress(quiet=as_json) as watch:
-        result = api.deliver(settings, limit=limit, watch=watch)
-    return render_sync.delivery(result, as_json=as_json)
+    if target is not None:
+        settings = api.for_target(settings, target)
+    chosen = DrainChoices(**choices)  # type: ignore[arg-type]  # click has checked them
+    if dry_run:
+        preview = api.preview(settings, limit=chosen.limit, redeliver=chosen.redeliver)
+        return render_sync.preview(preview, as_json=as_json)
+    if chosen.redeliver:
+        render_sync.redelivery(api.preview(settings, redeliver=True))
+    expected = 0 if as_json else _expected(settings, chosen.limit)
+    with stop_on_signals() as stop, render.progress(quiet=as_json, expected=expected) as watch:
+        result = api.deliver(settings, chosen, report=report, watch=watch, stop=stop)
+    code = stop.exit_code(result.exit_code)
+    return render_sync.delivery(
+        result, report=report, verbose=verbose, as_json=as_json, exit_code=code
+    )
+
+
+def _expected(settings: Settings, limit: int | None) -> int:
+    """Return how many events a bar has to reach; nobody looks at one in a pipe."""
+    if not render.watched():
+        return 0
+    waiting = api.status(settings).total_pending
+    return waiting if limit is None else min(waiting, limit)

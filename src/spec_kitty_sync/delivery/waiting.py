@@ -45,6 +45,22 @@ SELECT seq, attempts FROM delivery_ledger INDEXED BY delivery_ledger_due
 WHERE target_id = :target_id AND epoch = :epoch AND state IN ('pending', 'transient', 'rejected')
 LIMIT :n
 """
+_BARRED = """
+SELECT c.seq, c.event_id, c.barrier FROM delivery_candidates c
+WHERE c.target_id = :target_id AND c.barrier NOT IN ('archived', 'superseded')
+  AND (:reason IS NULL OR c.barrier = :reason)
+UNION
+SELECT l.seq, j.event_id, l.category FROM delivery_ledger l JOIN journal_ids j ON j.seq = l.seq
+WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.state = 'held'
+  AND l.category = 'corrupt' AND coalesce(:reason, 'corrupt') = 'corrupt'
+ORDER BY 1 LIMIT :n
+"""
+_BARRED_ANYWHERE = """
+SELECT seq, event_id, coalesce(hold, 'local_only') FROM journal_ids
+WHERE NOT archived AND NOT superseded AND (hold IS NOT NULL OR tier = 0)
+  AND (:reason IS NULL OR coalesce(hold, 'local_only') = :reason)
+ORDER BY seq LIMIT :n
+"""
 _UNSENT = """
 SELECT seq FROM journal_ids
 WHERE NOT archived AND NOT superseded AND hold IS NULL AND tier > 0
@@ -98,6 +114,22 @@ def first_waiting(store: Store, target: Target | None, *, team: str | None = Non
         fresh = _firsts(conn.execute(_OPEN, _where(target)), conn.execute(_NEW, _where(target)))
     attempts = tuple(row[1] for row in retrying)
     return Waiting(tuple(sorted({*fresh, *(row[0] for row in retrying)})), attempts)
+
+
+def list_held(
+    store: Store, target: Target | None, *, reason: str | None = None, n: int
+) -> tuple[tuple[int, str, str], ...]:
+    """Return (seq, event id, reason) of the first *n* events that stay here, of one *reason*.
+
+    Reads the whole journal.
+    """
+    with store.reading() as conn:
+        if target is None:
+            rows = conn.execute(_BARRED_ANYWHERE, {"reason": reason, "n": n}).fetchall()
+        else:
+            where = {**_where(target), "reason": reason, "n": n}
+            rows = conn.execute(_BARRED, where).fetchall()
+    return tuple(rows)
 
 
 def _firsts(*cursors: Iterable[tuple[int]]) -> list[int]:

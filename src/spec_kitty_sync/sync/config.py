@@ -100,7 +100,7 @@ def _wrong(key: str, value: object, wanted: str) -> UsageError:
     )
 
 
-def write_settings(home: Home, values: Mapping[str, str | None]) -> None:
+def write_settings(home: Home, values: Mapping[str, str | bool | None]) -> None:
     """Set (or, for None, remove) keys of `[sync]` in `config.toml`; comments stay."""
     import tomlkit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.auth.client import origin
@@ -20,6 +20,7 @@ from spec_kitty_sync.delivery.receivers import (
     StaticToken,
     TeamspaceReceiver,
 )
+from spec_kitty_sync.delivery.redelivery import redeliver
 from spec_kitty_sync.delivery.report import DrainReport
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.errors import CredentialError, DeliveryBlockedError
@@ -34,11 +35,23 @@ _TOKEN = "SPEC_KITTY_TOKEN"
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class DrainChoices:
+    """What the operator chose for one drain.
+
+    `redeliver` begins a new epoch first; `wait_s` is how long throttling is waited out.
+    """
+
+    limit: int | None = None
+    include_team: str | None = None
+    redeliver: bool = False
+    wait_s: float | None = None
+
+
 def drain_home(
     settings: Settings,
+    choices: DrainChoices | None = None,
     *,
-    limit: int | None = None,
-    include_team: str | None = None,
     watch: Callable[[int, int], None] | None = None,
     stop: StopSignal | None = None,
     lock_wait_s: float = WAIT_S,
@@ -52,8 +65,12 @@ def drain_home(
             any network call.
         DrainLockedError: another process delivers to this target.
     """
+    choices = choices or DrainChoices()
     options = DrainOptions(
-        limit=limit, include_team=include_team, progress=watch, lock_wait_s=lock_wait_s
+        limit=choices.limit,
+        include_team=choices.include_team,
+        progress=watch,
+        lock_wait_s=lock_wait_s,
     )
     if stop is not None:
         options = replace(options, stop=stop)
@@ -63,7 +80,7 @@ def drain_home(
         if situation.blocked is not None:
             runs.record_attempt(situation.blocked)
             refuse_blocked(situation)
-        report = _drain(workspace, situation, options)
+        report = _drain(workspace, situation, choices, options)
         _write_down(runs, situation, report)
         return report
 
@@ -87,21 +104,41 @@ def refuse_blocked(situation: Situation) -> None:
         )
 
 
-def _drain(workspace: Workspace, situation: Situation, options: DrainOptions) -> DrainReport:
-    target = workspace.active_target()
+def _drain(
+    workspace: Workspace, situation: Situation, choices: DrainChoices, options: DrainOptions
+) -> DrainReport:
+    target = _in_use(workspace.active_target())
+    if choices.redeliver:
+        locks_dir = workspace.settings.home.locks_dir
+        target = redeliver(workspace.store, target, locks_dir=locks_dir, clock=workspace.clock)
     allow_http = workspace.config.allow_http
     health = ask_health(target.url, allow_http=allow_http)
     learn(workspace, target, health)
+    retry = RetrySemantics(max_rejections=workspace.config.max_retries)
+    if choices.wait_s is not None:
+        retry = replace(retry, wait_s=choices.wait_s)
+    receiving = ReceiverOptions(limits=health.limits, retry=retry, clock=workspace.clock)
     dispatcher = Dispatcher(
         workspace.store, workspace.journal, ledger=workspace.ledger, clock=workspace.clock
     )
     with HttpClient(allow_http=allow_http) as client:
         return dispatcher.drain(
             target,
-            receiver_for(workspace, target, client, situation=situation, health=health),
+            receiver_for(workspace, target, client, situation=situation, options=receiving),
             locks_dir=workspace.settings.home.locks_dir,
             options=options,
         )
+
+
+def _in_use(target: Target) -> Target:
+    if target.active:
+        return target
+    raise DeliveryBlockedError(
+        f"the target {target.url} is retired",
+        remedy=f"Run `spec-kitty sync targets restore {target.target_id}`, or "
+        "`spec-kitty sync server URL` with another.",
+        reason="retired",
+    )
 
 
 def learn(workspace: Workspace, target: Target, health: Health) -> None:
@@ -134,15 +171,13 @@ def receiver_for(
     client: HttpClient,
     *,
     situation: Situation,
-    health: Health,
+    options: ReceiverOptions,
 ) -> DeliveryReceiver:
     """Return how *target* is talked to in this mode.
 
     Raises:
         CredentialError: see `token_source`.
     """
-    retry = RetrySemantics(max_rejections=workspace.config.max_retries)
-    options = ReceiverOptions(limits=health.limits, retry=retry, clock=workspace.clock)
     source = token_source(workspace.settings, situation)
     if situation.mode.mode is SyncMode.TEAMSPACE:
         membership = Membership(

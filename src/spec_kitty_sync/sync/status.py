@@ -295,8 +295,7 @@ def _in_one_line(
     if terminal.count:
         parts.append(f"{terminal.count} parked")
     if not parts:
-        kept = any(group.removed is None for group in standing.groups)
-        parts.append("everything delivered" if kept else "the journal is empty")
+        parts.append("everything delivered" if standing.groups else "the journal is empty")
     if standing.ledger.undelivered and auth.section.blocked is not None:
         parts.append(f"blocked: {auth.section.blocked.replace('_', ' ')}")
     return "; ".join(parts)

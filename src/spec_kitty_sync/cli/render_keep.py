@@ -1,0 +1,177 @@
+"""How targets, gc, archive, export, verify, backup and restore look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spec_kitty_sync.cli.render import console, print_json, say, table
+from spec_kitty_sync.cli.render_error import visible
+from spec_kitty_sync.cli.render_words import plural, size
+
+if TYPE_CHECKING:
+    from spec_kitty_sync.event_journal.retention import Removed
+    from spec_kitty_sync.sync.backup import BackupReport, RestoreReport
+    from spec_kitty_sync.sync.retaining import Exported, GcResult, Verified
+    from spec_kitty_sync.sync.status_report import TargetSummary
+    from spec_kitty_sync.sync.target_list import TargetDetail
+
+_KINDS = {
+    "delivered": "delivered to every active target",
+    "local_only": "local-only",
+    "superseded": "replaced by a newer one",
+    "dead": "refused for good",
+}
+_DAMAGED_SHOWN = 20
+
+
+def targets(found: Sequence[TargetSummary], *, as_json: bool) -> int:
+    """Print every target."""
+    if as_json:
+        print_json({"targets": found})
+        return 0
+    if not found:
+        say("Nothing was delivered to any target yet.")
+        return 0
+    made = table("#no", "address", "team", "#delivered", "last delivery (UTC)", "state")
+    for each in found:
+        made.add_row(
+            str(each.target_id),
+            visible(each.url),
+            visible(each.team or ""),
+            f"{each.delivered_count:,}",
+            (each.last_delivery_at or "never")[:16].replace("T", " "),
+            "active" if each.active else "retired",
+        )
+    console().print(made)
+    return 0
+
+
+def target(found: TargetDetail, *, as_json: bool) -> int:
+    """Print one target and the deployments seen behind it."""
+    if as_json:
+        print_json(found)
+        return 0
+    each = found.summary
+    say(f"target {each.target_id}: {each.url}")
+    say(f"  user {each.user or 'none'}, team {each.team or 'none'}")
+    state = "active" if each.active else "retired: nothing is sent, gc does not wait for it"
+    say(f"  {state}")
+    say(f"  {plural(each.delivered_count, 'event')} delivered in epoch {each.epoch}")
+    say(f"  last attempt {each.last_attempt_at or 'never'}")
+    say(f"  last delivery {each.last_delivery_at or 'never'}")
+    for seen in found.deployments:
+        named = ", ".join(
+            f"{label} {value}"
+            for label, value in (
+                ("environment", seen.environment_name),
+                ("deployment", seen.deployment_id),
+                ("instance", seen.server_instance_id),
+                ("git", seen.git_sha),
+            )
+            if value
+        )
+        say(f"  since {seen.since}: {named}")
+    return 0
+
+
+def target_changed(each: TargetSummary, *, as_json: bool) -> int:
+    """Print that a target was retired or is used again."""
+    if as_json:
+        print_json(each)
+    elif each.active:
+        say(f"target {each.target_id} {each.url} is in use")
+    else:
+        say(f"target {each.target_id} {each.url} is retired; its history stays")
+    return 0
+
+
+def gc(result: GcResult, *, as_json: bool, err: bool = False) -> int:
+    """Print what went, or would go."""
+    if as_json:
+        print_json(
+            {
+                "dry_run": result.dry_run,
+                "events": result.events,
+                "bytes": result.bytes,
+                "freed_on_disk": result.freed_on_disk,
+                "reasons": {
+                    name: {"events": each.events, "bytes": each.bytes}
+                    for name, each in result.reasons.items()
+                },
+            }
+        )
+        return 0
+    for name, each in result.reasons.items():
+        verb = "could go" if result.dry_run else "removed"
+        counted = plural(each.events, "event")
+        say(f"{counted} {_KINDS.get(name, name)}: {size(each.bytes)} {verb}", err=err)
+    if result.freed_on_disk is not None:
+        say(f"the file is {size(result.freed_on_disk)} smaller", err=err)
+    if result.dry_run and result.events:
+        say(
+            "Nothing was removed. `spec-kitty sync gc --yes` removes the bytes; row, id and",
+            err=err,
+        )
+        say("hash stay. `spec-kitty sync archive FILE` writes them to a file before.", err=err)
+    return 0
+
+
+def archived(done: Removed, *, as_json: bool) -> int:
+    """Print what was moved to a file."""
+    if as_json:
+        print_json({"events": done.events, "bytes": done.bytes, "file": done.export})
+    else:
+        say(f"{plural(done.events, 'event')} ({size(done.bytes)}) moved to {done.export}")
+    return 0
+
+
+def exported(done: Exported) -> int:
+    """Print, on stderr, what was exported."""
+    say(f"{plural(done.events, 'event')} written to {done.path}", err=True)
+    if done.gone:
+        say(f"{plural(done.gone, 'event')} left out: archived, collected or discarded", err=True)
+    return 0
+
+
+def verified(found: Verified, *, as_json: bool) -> int:
+    """Print what is damaged; 3 if anything is."""
+    code = 0 if found.ok else 3
+    if as_json:
+        print_json({"ok": found.ok, "exit_code": code, **vars(found)})
+        return code
+    if found.ok:
+        say(f"{plural(found.events, 'event')} as they were stored; every count is right")
+        return code
+    for each in found.damaged[:_DAMAGED_SHOWN]:
+        say(f"damaged: {each.event_id} (number {each.seq}): {each.reason}")
+    if len(found.damaged) > _DAMAGED_SHOWN:
+        say(f"and {len(found.damaged) - _DAMAGED_SHOWN} more")
+    for fault in found.faults:
+        say(f"wrong: {fault}")
+    say("Run `spec-kitty sync restore FILE` with a backup. Without one, give up a damaged event")
+    say("with `spec-kitty sync discard EVENT_ID --reason TEXT`; it is never sent.")
+    return code
+
+
+def backed_up(done: BackupReport, *, as_json: bool) -> int:
+    """Print what the backup holds."""
+    if as_json:
+        print_json(done)
+    else:
+        say(f"{plural(done.events, 'event')} in {done.path} ({size(done.size)}), verified")
+    return 0
+
+
+def restored(done: RestoreReport, *, as_json: bool) -> int:
+    """Print what a restore did."""
+    if as_json:
+        print_json(done)
+        return 0
+    say(f"{plural(done.events, 'event')} restored from {done.source}")
+    if done.carried_over:
+        say(f"{plural(done.carried_over, 'newer event')} kept")
+    if done.set_aside is not None:
+        say(f"the journal as it was before is in {done.set_aside}")
+    say("Every target is delivered to anew; what it has already, it calls a duplicate.")
+    return 0

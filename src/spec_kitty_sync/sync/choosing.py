@@ -1,0 +1,71 @@
+"""Choosing where events go: for good (`sync server`), or for one run (`--target`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spec_kitty_sync.delivery.targets import Target
+from spec_kitty_sync.delivery.urls import canonical_url
+from spec_kitty_sync.errors import CredentialError, TargetNotFoundError
+from spec_kitty_sync.sync.config import Settings, SyncConfig, write_settings
+from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
+from spec_kitty_sync.sync.workspace import read_workspace
+
+
+def choose_server(
+    settings: Settings, url: str, *, token_env: str | None = None, allow_http: bool = False
+) -> ResolvedSyncTarget:
+    """Write the server's address (and where its token is found) into `config.toml`.
+
+    Raises:
+        TargetUrlError: no usable http(s) URL; nothing was written.
+    """
+    canonical = canonical_url(url)
+    before = SyncConfig.load(settings.home)
+    changed = before.server_url is None or canonical_url(before.server_url) != canonical
+    values: dict[str, str | bool | None] = {"server_url": canonical}
+    # Both belong to one server: choosing another forgets them.
+    if token_env or changed:
+        values["token_env"] = token_env
+    if allow_http or changed:
+        values["allow_http"] = allow_http or None
+    write_settings(settings.home, values)
+    return resolve_target(settings)
+
+
+def for_this_run(settings: Settings, name: str) -> Settings:
+    """Return *settings* that resolve to the target *name*: its number, or an address.
+
+    Raises:
+        TargetNotFoundError: no target has that number.
+        CredentialError: the target belongs to another login than the present one.
+        TargetUrlError: no usable http(s) URL.
+    """
+    if not name.isdigit():
+        return _to(settings, canonical_url(name))
+    target = _by_number(settings, int(name))
+    chosen = _to(settings, target.url)
+    resolved = resolve_target(chosen)
+    if (resolved.user_id, resolved.team_slug) != (target.user_email, target.team_slug):
+        raise CredentialError(
+            f"target {name} is {target.user_email or 'nobody'} of {target.team_slug or 'no team'} "
+            f"at {target.url}; the present login is another",
+            remedy=f"Run `spec-kitty auth login` as that user, or use `--target {target.url}`.",
+        )
+    return chosen
+
+
+def _to(settings: Settings, url: str) -> Settings:
+    environ = {
+        **settings.environ,
+        "SPEC_KITTY_SAAS_URL": url,
+        "SPEC_KITTY_TARGET_OVERRIDE": "process",
+    }
+    return replace(settings, environ=environ)
+
+
+def _by_number(settings: Settings, number: int) -> Target:
+    with read_workspace(settings) as workspace:
+        if workspace is None:
+            raise TargetNotFoundError(f"there is no target {number}: nothing was ever delivered")
+        return workspace.targets.get(number)
