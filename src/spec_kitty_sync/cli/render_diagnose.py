@@ -150,7 +150,7 @@ def fix_plan(diagnosis: Diagnosis) -> int:
             where = f"first: {first.event_id or '(no id)'}, {Path(first.source).name} {first.row}"
             steps.append(f"{cause.events:,} × {cause.code} ({where}): {cause.remedy}")
     for number, step in enumerate(steps, start=1):
-        out.print(visible(f"{number}. {step}"))
+        out.print(visible(f"{number}. {step}"), soft_wrap=True)
     out.print(visible(_headline(report)))
     return report.exit_code
 
@@ -166,14 +166,15 @@ def _sources(out: Console, sources: Sequence[SourceReport], base: Path) -> None:
 
 
 def _problems(out: Console, sources: Sequence[SourceReport], base: Path) -> None:
-    troubled = [(each.source, each.problem) for each in sources if each.problem]
-    if not troubled:
-        return
-    rows = _folding("could not be read in full", "why, and what helps")
-    for source, problem in troubled:
-        reason = problem.message.removeprefix(f"{source}: ")
-        rows.add_row(_short_name(source, base), f"{visible(reason)}\n→ {visible(problem.remedy)}")
-    out.print(rows)
+    """Print why sources could not be read; lines are not broken, so that commands can be copied."""
+    for each in sources:
+        if each.problem:
+            reason = each.problem.message.removeprefix(f"{each.source}: ")
+            name = _short_name(each.source, base)
+            out.print(f" cannot read all of {name}: {visible(reason)}", soft_wrap=True)
+            out.print(f"   → {visible(each.problem.remedy)}", soft_wrap=True)
+    if any(each.problem for each in sources):
+        out.print()
 
 
 def _causes(out: Console, causes: Sequence[Cause]) -> None:
