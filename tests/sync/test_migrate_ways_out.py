@@ -8,7 +8,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from legacy_homes import contents, event, holds_of, journal_of, settings_of, write_queue, write_rows
+from legacy_homes import (
+    contents,
+    event,
+    holds_of,
+    journal_of,
+    settings_of,
+    unpack,
+    write_queue,
+    write_rows,
+)
 
 from spec_kitty_sync._clock import ManualClock, SystemClock
 from spec_kitty_sync.delivery.ledger import Answered, Verdict
@@ -259,6 +268,14 @@ def test_waiting_counts_what_only_a_migration_brings(tmp_path: Path) -> None:
     assert counts() == [1]
     migrate(settings_of(tmp_path))
     assert counts() == [0]
+
+
+def test_waiting_counts_an_event_of_several_sources_once(tmp_path: Path) -> None:
+    """A real home with journals and queues: 1036 rows, but only as many as there are events."""
+    home = unpack("natural-3.2.4", tmp_path)
+    found = waiting(settings_of(home).home, None)
+    assert sum(source.rows or 0 for source in found) == 1036
+    assert sum(source.waiting or 0 for source in found) == 559
 
 
 def test_waiting_does_not_count_rows_in_quarantine_or_conflict(divergent: Path) -> None:

@@ -115,7 +115,7 @@ def migration_attention(legacy: LegacySection, migration: MigrationSection) -> I
             yield Attention(
                 "legacy_source_unreadable",
                 f"{source.path}: {source.problem}",
-                "Mend it, or run `spec-kitty sync migrate sources ignore PATH --reason TEXT`.",
+                source.remedy or "Run `spec-kitty sync migrate`; it says more.",
             )
     if migration.count:
         yield Attention(

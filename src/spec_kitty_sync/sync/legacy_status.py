@@ -31,7 +31,7 @@ def legacy_section(home: Home, store: Store | None) -> tuple[LegacySection, Body
 
     found = waiting(home, store)
     sources = tuple(
-        LegacySourceStatus(each.path, each.kind, each.problem, each.rows, each.waiting)
+        LegacySourceStatus(each.path, each.kind, each.problem, each.rows, each.waiting, each.remedy)
         for each in found
     )
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import SourceError, UsageError
 from spec_kitty_sync.sync.legacy_open import fingerprint_of
 from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
-from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource, discover, shown_path
+from spec_kitty_sync.sync.legacy_sources import LegacySource, discover, shown_path
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any, stamp_of
 from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored
 
@@ -37,13 +37,17 @@ class KnownSource:
 
 @dataclass(frozen=True)
 class Waiting:
-    """One source and how many of its rows the journal has not got; None when unreadable."""
+    """One source and how many of its rows the journal has not got; None when unreadable.
+
+    `remedy` is what helps where there is a problem.
+    """
 
     path: str
     kind: str
     problem: str | None
     rows: int | None
     waiting: int | None
+    remedy: str | None = None
     body_uploads: int = 0
     body_failures: int = 0
 
@@ -122,14 +126,16 @@ def _named(home: Home, path: Path) -> LegacySource:
 def waiting(home: Home, store: Store | None) -> tuple[Waiting, ...]:
     """Return what each source of *home* holds that the journal does not. Writes nothing.
 
-    A source whose files look as they did when it was imported is not opened again; one that
-    the operator ignores is left out until it changes.
+    An event that waits in several sources is counted in the first. A source whose files look
+    as they did when it was imported is not opened again; one that the operator ignores is
+    left out until it changes.
     """
     own = MigrationStore(store) if store else None
     return tuple(_all_waiting(discover(home), own))
 
 
 def _all_waiting(sources: Iterable[LegacySource], own: MigrationStore | None) -> Iterator[Waiting]:
+    seen: set[int] = set()
     for found in sources:
         source, stored = own.recognise(found) if own else (found, None)
         if stored and is_ignored(source.path, stored):
@@ -143,16 +149,16 @@ def _all_waiting(sources: Iterable[LegacySource], own: MigrationStore | None) ->
                 None,
                 stored.row_count,
                 0,
-                stored.body_uploads,
-                stored.body_failures,
+                body_uploads=stored.body_uploads,
+                body_failures=stored.body_failures,
             )
             continue
         try:
             with open_source(source, patience_s=_PATIENCE_S, check=False) as view:
-                yield _count(view, own, stored)
+                yield _count(view, own, stored, seen)
         except SourceError as exc:
             detail = str(exc.facts.get("detail", exc.message))
-            yield Waiting(source.name, source.kind.value, detail, None, None)
+            yield Waiting(source.name, source.kind.value, detail, None, None, exc.remedy)
 
 
 def _as_imported(source: LegacySource, stored: StoredSource) -> bool:
@@ -167,28 +173,27 @@ def _as_imported(source: LegacySource, stored: StoredSource) -> bool:
         return False
 
 
-def _count(view: SourceView, own: MigrationStore | None, stored: StoredSource | None) -> Waiting:
+def _count(
+    view: SourceView, own: MigrationStore | None, stored: StoredSource | None, seen: set[int]
+) -> Waiting:
+    """Count the rows of one source; *seen* holds the hashes of ids that wait elsewhere."""
     rows = waits = 0
     held_back = own.quarantined_rows(stored.id) if own and stored else frozenset()
     iterator = view.rows()
     while chunk := list(islice(iterator, _CHUNK)):
         rows += len(chunk)
-        fresh = [row for row in chunk if row.row not in held_back]
-        waits += len(fresh) - _known_count(fresh, own)
+        fresh = [row.column_id for row in chunk if row.row not in held_back]
+        waits += fresh.count(None) + fresh.count("")
+        ids = {event_id for event_id in fresh if event_id}
+        new = {hash(event_id) for event_id in ids - (own.known(list(ids)) if own else set())}
+        waits += len(new - seen)
+        seen |= new
     return Waiting(
         view.source.name,
         view.source.kind.value,
         None,
         rows,
         waits,
-        view.body_uploads,
-        view.body_failures,
+        body_uploads=view.body_uploads,
+        body_failures=view.body_failures,
     )
-
-
-def _known_count(rows: Sequence[LegacyRow], own: MigrationStore | None) -> int:
-    if own is None:
-        return 0
-    ids = [row.column_id for row in rows if row.column_id]
-    known = own.known(ids)
-    return sum(1 for row in rows if row.column_id in known)

@@ -123,6 +123,7 @@ class LegacySourceStatus(NamedTuple):
     problem: str | None
     rows: int | None
     waiting: int | None
+    remedy: str | None
 
 
 class LegacySection(NamedTuple):
