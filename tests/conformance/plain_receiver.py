@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 from spec_kitty_sync.conformance.builder import EXAMPLES
 
@@ -20,6 +20,7 @@ class PlainReceiver:
     """Keeps ids in a dictionary; `remembers = False` makes it forget them."""
 
     remembers = True
+    health: ClassVar[dict[str, Any]] = {"status": "ok"}
 
     def __init__(self) -> None:
         self.stored: dict[str, Any] = {}
@@ -74,7 +75,7 @@ def serving(receiver: PlainReceiver) -> Iterator[str]:
             self.reply(status, answer)
 
         def do_GET(self) -> None:
-            self.reply(200, {"status": "ok"})
+            self.reply(200, receiver.health)
 
         def reply(self, status: int, answer: Any) -> None:
             data = json.dumps(answer).encode()
@@ -87,7 +88,11 @@ def serving(receiver: PlainReceiver) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *args: object) -> None:
+            """Clients that hang up are part of the tests."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

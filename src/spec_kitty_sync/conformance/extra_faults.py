@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spec_kitty_sync.conformance.reference import TOKENS
 from spec_kitty_sync.receiver.decide import Known, NewEvent, Refused, Result, Verdict
 from spec_kitty_sync.receiver.faults.seams import (
-    Apply,
     Fault,
     Fields,
     accepts,
@@ -32,7 +31,7 @@ from spec_kitty_sync.receiver.parts import Parts, Reply
 from spec_kitty_sync.receiver.principals import Directory, Principal
 from spec_kitty_sync.receiver.refusal import Refusal, malformed
 from spec_kitty_sync.receiver.split import Element
-from spec_kitty_sync.receiver.store import EventStore, StoredEvent
+from spec_kitty_sync.receiver.store import EventStore, Page
 
 _MANY: Final = 20
 _EVIDENCE = {
@@ -265,8 +264,9 @@ class _Doubled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def page(self, scope: str, **question: Any) -> list[StoredEvent]:
-        return [one for one in self._inner.page(scope, **question) for _ in range(2)]
+    def page(self, scope: str, **question: Any) -> Page:
+        found = self._inner.page(scope, **question)
+        return replace(found, events=tuple(one for one in found.events for _ in range(2)))
 
 
 def _lists_twice(parts: Parts) -> Parts:
@@ -325,10 +325,6 @@ def _sql_words(fields: Fields) -> str | None:
     return "node_id looks like SQL" if "DROP TABLE" in str(fields) else None
 
 
-def _batch(change: Callable[[Reply], Reply]) -> Apply:
-    return replies(change)
-
-
 EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
         "answers-any-path": Fault("200 on a path that stores nothing", _answers_any_path),
@@ -345,7 +341,7 @@ EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
         "takes-done-without-evidence": Fault(
             "done needs no evidence, force no reason", accepts(_excuse_done)
         ),
-        "shifts-mixed-results": Fault("in batches of six, results slip", _batch(_long_results)),
+        "shifts-mixed-results": Fault("in batches of six, results slip", replies(_long_results)),
         "refuses-top-level-keys": Fault(
             "400 for a key beside `events`", _refuses_keys_beside_events
         ),
@@ -359,7 +355,7 @@ EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
         "rolls-back-beside-bad": Fault(
             "success for events that were rolled back with a bad one", _rolls_back_beside_bad
         ),
-        "details-without-ids": Fault("details that name no event", _batch(_details_without_ids)),
+        "details-without-ids": Fault("details that name no event", replies(_details_without_ids)),
         "blames-itself-for-bad-content": Fault(
             "category server_error for bad content",
             each_result(lambda row: {**row, "error_category": "server_error"}, of="rejected"),

@@ -37,11 +37,13 @@ class Runner:
         surroundings: Surroundings,
         *,
         pace: Callable[[], None] | None = None,
+        worker: str = "",
     ) -> None:
         self.suite = suite
         self.catalogue = catalogue
         self.around = surroundings
         self._pace = pace
+        self._worker = worker
         self._client = Client(surroundings.address, surroundings.deadline_s)
         self._known: dict[tuple[str, str], CheckResult] = {}
         self._attempts = 0
@@ -96,7 +98,8 @@ class Runner:
 
     def _attempt(self, requirement: Requirement, check: Check, case: Case) -> CheckResult:
         self._attempts += 1
-        scope = f"{check.id}/{case.name}/{self._attempts}"
+        # Two workers may both run a prerequisite: their events must not be each other's duplicates.
+        scope = f"{check.id}/{case.name}/{self._worker}{self._attempts}"
         probe = Probe(self.around, scope, client=self._client, pace=self._pace)
         started = time.perf_counter()
         ending = _ending(requirement, check, case, probe)

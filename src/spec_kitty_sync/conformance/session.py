@@ -37,9 +37,15 @@ _STATUS = {
 
 def activate(config: pytest.Config) -> None:
     """Turn this pytest run into a conformance run; the user's own tests are not collected."""
-    prepared = _of_worker(config) if hasattr(config, "workerinput") else _of_controller(config)
+    prepared = _of_worker(config) if _worker_input(config) else _of_controller(config)
     config.args[:] = [str(catalogue_path())]
     config.pluginmanager.register(ConformanceRun(config, prepared), "spec-kitty-run")
+
+
+def _worker_input(config: pytest.Config) -> dict[str, Any]:
+    """Return what xdist's controller gave this worker; empty on the controller itself."""
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    return given
 
 
 def _of_controller(config: pytest.Config) -> Prepared:
@@ -50,7 +56,7 @@ def _of_controller(config: pytest.Config) -> Prepared:
 
 
 def _of_worker(config: pytest.Config) -> Prepared:
-    shared = config.workerinput[_WORKER_KEY]  # type: ignore[attr-defined]
+    shared = _worker_input(config)[_WORKER_KEY]
     options = options_of(config)
     found = Preflight(
         capabilities=tuple(shared["capabilities"]),
@@ -73,7 +79,8 @@ class ConformanceRun:
         self.written: list[Path] = []
         around = replace(prepared.surroundings(), alone=not self.is_worker)
         pace = _pace(prepared.options.rate)
-        self.runner = Runner(receiver_suite(), load_catalogue(), around, pace=pace)
+        worker = str(_worker_input(config).get("workerid", ""))
+        self.runner = Runner(receiver_suite(), load_catalogue(), around, pace=pace, worker=worker)
         wanted = {row.id for row in chosen(prepared.options)}
         profile = "soak" if prepared.options.only else prepared.options.profile
         self.selection = [
@@ -86,7 +93,7 @@ class ConformanceRun:
 
     @property
     def is_worker(self) -> bool:
-        return hasattr(self.config, "workerinput")
+        return bool(_worker_input(self.config))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -1,0 +1,80 @@
+"""Known failures: excused by name, reason and date, and never for longer than needed."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import RunKit
+from plain_receiver import ForgetfulReceiver, PlainReceiver, serving
+
+from spec_kitty_sync.conformance.baseline import BaselineError, Known, compare, load_baseline
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+
+TODAY = date(2026, 3, 1)
+LATER = date(2026, 12, 31)
+
+
+def result(check: str, outcome: Outcome, case: str = "") -> CheckResult:
+    return CheckResult(check, case, "MUST", outcome)
+
+
+def by_key(*results: CheckResult) -> dict[tuple[str, str], CheckResult]:
+    return {(one.check_id, one.case): one for one in results}
+
+
+def test_known_failure_is_excused_for_its_case_only() -> None:
+    """An entry with a case covers that case; the same check failing elsewhere is new."""
+    results = by_key(result("A", Outcome.FAILED, "x"), result("A", Outcome.FAILED, "y"))
+    found = compare([Known("A", "old", LATER, "x")], results, TODAY)
+    assert [one.case for one in found.known] == ["x"]
+    assert [one.case for one in found.new] == ["y"]
+    assert not found.holds
+
+
+def test_entry_that_is_needed_no_more_fails_the_run() -> None:
+    """A known failure that is gone has to leave the list."""
+    found = compare([Known("A", "old", LATER)], by_key(result("A", Outcome.PASSED)), TODAY)
+    assert not found.holds
+    assert found.stale == ("A fails no more: remove the entry",)
+
+
+def test_expired_entry_excuses_nothing() -> None:
+    """After its date an entry is named, and the failure counts."""
+    entry = Known("A", "old", date(2026, 2, 28))
+    found = compare([entry], by_key(result("A", Outcome.FAILED)), TODAY)
+    assert not found.holds
+    assert len(found.new) == 1
+    assert "expired on 2026-02-28" in found.stale[0]
+
+
+@pytest.mark.parametrize(
+    "text", ['check = "A"\nreason = "x"', 'check = "A"\nexpires = 2026-12-31', "reason = 1"]
+)
+def test_entry_without_reason_or_date_is_refused(tmp_path: Path, text: str) -> None:
+    """An excuse without a reason and an end is none."""
+    path = tmp_path / "known.toml"
+    path.write_text(f"[[known]]\n{text}\n")
+    with pytest.raises(BaselineError, match="needs"):
+        load_baseline(path)
+
+
+def test_run_with_known_failures_ends_with_zero_and_says_so(
+    run_pytest: RunKit, tmp_path: Path
+) -> None:
+    """A baseline changes the exit code, never the verdict."""
+    baseline = tmp_path / "known.toml"
+    baseline.write_text(
+        '[[known]]\ncheck = "SKR-IDM-01"\nreason = "no store yet"\nexpires = 2099-01-01\n'
+    )
+    options = ("--sk-profile=first-light", f"--sk-baseline={baseline}")
+    with serving(ForgetfulReceiver()) as url:
+        known = run_pytest(f"--sk-conformance={url}", *options)
+    assert known.returncode == 0, known.stdout
+    assert "verdict: not conformant" in known.stdout
+    assert "baseline: 1 known failures, 0 new" in known.stdout
+    with serving(PlainReceiver()) as url:
+        mended = run_pytest(f"--sk-conformance={url}", *options)
+    assert mended.returncode == 1
+    assert "SKR-IDM-01 fails no more: remove the entry" in mended.stdout
