@@ -10,6 +10,7 @@ from spec_kitty_sync.delivery.history import (
     count_stalled,
     delivered_ever,
     failed_events,
+    failures_of_run,
     next_retry_at,
     oldest_deliverable,
     recent_log,
@@ -174,6 +175,21 @@ def test_history_tells_what_failed_and_when_it_is_due(bench, stub):
     assert count_stalled(bench.store, target, now_ms=bench.clock.now_ms()) == 0
     later = bench.clock.now_ms() + 25 * 3_600_000
     assert count_stalled(bench.store, target, now_ms=later) == 1
+
+
+def test_failures_of_a_run_are_those_of_that_run(bench, stub):
+    """The report leads to each of its failures, and to none of an earlier run."""
+    first, second = bench.append(2)
+    stub.next(each(rejected("bad lane")))
+    report = bench.drain(stub.url, limit=1)
+    target = bench.target(stub.url)
+    stub.next(per_event({first: result("pending"), second: result("failed_permanent", "old")}))
+    later = bench.drain(stub.url)
+    of_first = failures_of_run(bench.store, target, first_batch_id=report.first_batch_id)
+    of_later = failures_of_run(bench.store, target, first_batch_id=later.first_batch_id)
+    assert [failed.event_id for failed in of_later] == [second]
+    assert of_first == of_later
+    assert later.first_batch_id > report.first_batch_id
 
 
 def test_gc_takes_only_what_every_active_target_has(bench, stub):

@@ -24,6 +24,7 @@ WHOLE = {
     "retries._CHOSEN",
     "history._STALLED",
     "history._FAILED",
+    "history._FAILED_IN_RUN",
 }
 _TABLES = r"(?:l|j|delivery_ledger|event_journal)"
 _SCAN = re.compile(rf"^SCAN {_TABLES}(?: |$)|^SEARCH l USING PRIMARY KEY \(target_id=\?\)$")

@@ -145,6 +145,7 @@ class Dispatcher:
                     max_rejections=receiver.retry.max_rejections,
                     include_team=options.include_team,
                 )
+                tally.first_batch_id = run.first_batch_id
                 drain = _Drain(
                     store=self._store,
                     ledger=self._ledger,

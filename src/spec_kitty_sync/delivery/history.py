@@ -32,6 +32,14 @@ WHERE l.target_id = :target_id AND l.epoch = :epoch
   AND l.state IN (SELECT value FROM json_each(:states)) AND l.seq > :after
 ORDER BY l.seq LIMIT :n
 """
+_FAILED_IN_RUN = """
+SELECT l.seq, j.event_id, l.target_id, l.state, l.category, coalesce(l.reason, ''), l.attempts,
+       l.rejections, l.last_at, l.http_status
+FROM delivery_ledger l JOIN journal_ids j ON j.seq = l.seq
+WHERE l.target_id = ? AND l.epoch = ? AND l.batch_id >= ?
+  AND l.state IN ('rejected', 'transient', 'dead_letter', 'terminal_failed')
+ORDER BY l.seq
+"""
 _STALLED = """
 SELECT count(*) FROM delivery_ledger
 WHERE target_id = ? AND epoch = ? AND state = 'pending' AND first_at <= ?
@@ -135,6 +143,15 @@ def failed_events(
     where = {"target_id": target.target_id, "epoch": target.epoch, "after": after, "n": n}
     with store.reading() as conn:
         rows = conn.execute(_FAILED, {**where, "states": json.dumps(list(states))})
+        return tuple(FailedEvent(*row) for row in rows)
+
+
+def failures_of_run(
+    store: Store, target: Target, *, first_batch_id: int
+) -> tuple[FailedEvent, ...]:
+    """Return every event that the run beginning with *first_batch_id* did not get through."""
+    with store.reading() as conn:
+        rows = conn.execute(_FAILED_IN_RUN, (target.target_id, target.epoch, first_batch_id))
         return tuple(FailedEvent(*row) for row in rows)
 
 

@@ -42,7 +42,8 @@ class DrainReport:
 
     selected = delivered + duplicates + pending + rejected + dead + terminal + transient + not_sent;
     `not_sent` had no answer recorded and is open again. `held` counts by reason what the mark
-    passed in this run and what turned out not to be sendable. Times are epoch milliseconds.
+    passed in this run and what turned out not to be sendable. Times are epoch milliseconds;
+    `first_batch_id` leads to every failure of this run: `history.failures_of_run`.
     """
 
     target_id: int
@@ -62,7 +63,7 @@ class DrainReport:
     bytes_sent: int = 0
     unknown_ids: int = 0
     waited_s: float = 0.0
-    first_batch_id: int | None = None
+    first_batch_id: int = 0
     held: dict[str, int] = field(default_factory=dict)
     failures: tuple[FailureGroup, ...] = ()
     stop: Stop | None = None
@@ -90,6 +91,7 @@ class Tally:
         self.numbers: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
         self.waited_s = 0.0
+        self.first_batch_id = 0
         self._failures: dict[tuple[DeliveryState, str, str], list[str]] = {}
         self._failed: Counter[tuple[DeliveryState, str, str]] = Counter()
 
@@ -140,6 +142,7 @@ class Tally:
             started_at=times[0],
             ended_at=times[1],
             waited_s=self.waited_s,
+            first_batch_id=self.first_batch_id,
             held=dict(self.held),
             failures=self.failures(),
             stop=stop,

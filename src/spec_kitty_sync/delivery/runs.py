@@ -42,6 +42,7 @@ UPDATE delivery_ledger SET not_before = 0
 WHERE target_id = :target_id AND epoch = :epoch AND not_before > :run_at + :hour
   AND state IN ('pending', 'transient', 'rejected')
 """
+_NEXT_BATCH = "SELECT coalesce(max(batch_id), 0) + 1 FROM delivery_log"
 _END = "UPDATE delivery_targets SET last_stop = ? WHERE target_id = ?"
 _CLEAR_TEAMS = "DELETE FROM delivery_included_teams WHERE target_id = ?"
 _INCLUDE_TEAM = "INSERT INTO delivery_included_teams(target_id, team_slug) VALUES (?, ?)"
@@ -56,13 +57,15 @@ WHERE target_id = ?1 AND epoch = ?2 AND state = 'held' AND category = 'other_tea
 class Run:
     """One drain of one target. `at` is its logical start: strictly later than the last one's.
 
-    Rows that this run records become due after `at`, so no run sees an event twice.
+    Rows that this run records become due after `at`, so no run sees an event twice. Its answers
+    are in the log from `first_batch_id` on.
     """
 
     target: Target
     at: int
     max_rejections: int = DEFAULT_MAX_REJECTIONS
     includes_team: bool = False
+    first_batch_id: int = 0
 
 
 def begin_run(
@@ -90,7 +93,8 @@ def begin_run(
             registry = TargetRegistry(store, clock=clock)
             registry.audit(conn, "include_team", target.target_id, {"team": include_team})
             _include(conn, target, include_team)
-    return Run(target, run_at, max_rejections, includes_team)
+        first_batch_id = conn.execute(_NEXT_BATCH).fetchone()[0]
+    return Run(target, run_at, max_rejections, includes_team, first_batch_id)
 
 
 def _include(conn: sqlite3.Connection, target: Target, team: str) -> None:
