@@ -243,6 +243,8 @@ def test_discardable_events_are_dropped_only_when_opted_out(desk):
             note(emitter)
             emitter.emit("HistoryAdded", "WP01", NOTE, data_tier=0)
             assert rows(emitter) - before == kept
+            audited = [entry.refused for entry in emitter.parts.discards.entries()]
+            assert audited == ([] if mode == "LOCAL_RETENTION" else [True, False])
 
 
 def test_emitter_may_be_shared_by_threads(desk):

@@ -96,7 +96,7 @@ def choose_mode(settings: Settings, name: str) -> ResolvedMode:
     from spec_kitty_sync.sync.modes import parse_mode
 
     auto = name.strip().lower() == "auto"
-    value = None if auto else parse_mode(name, where="MODE").value
+    value = None if auto else parse_mode(name, where="MODE").mode
     write_settings(settings.home, {"mode": value})
     return mode(settings)
 

@@ -57,9 +57,9 @@ def logout(was_logged_in: bool, *, as_json: bool) -> None:
 def mode(found: ResolvedMode, *, asked: str | None, as_json: bool) -> None:
     """Print the mode, and who decided where that is not the one who asked."""
     if as_json:
-        print_json(plain(found))
+        print_json({"mode": found.name, "source": found.source.value, **plain(found.config)})
         return
-    say(f"{found.mode.value}   ({_SOURCES[found.source.value]})")
+    say(f"{found.name}   ({_SOURCES[found.source.value]})")
     stronger = found.source.value in ("environment", "project")
     if asked is not None and stronger:
         say(f"  {asked} is written to config.toml, but {_SOURCES[found.source.value]} is stronger")

@@ -47,7 +47,7 @@ def _section(situation: Situation) -> AuthSection:
     credentials = situation.auth.credentials
     expires = credentials.access_expires if credentials else None
     return AuthSection(
-        mode=situation.mode.mode.value,
+        mode=situation.mode.name,
         mode_source=situation.mode.source.value,
         authenticated=situation.facts.authenticated,
         user=situation.target.user_id,

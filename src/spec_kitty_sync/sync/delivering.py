@@ -28,7 +28,6 @@ from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns, reason_of_s
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.gates import Situation, look, remedy_of, sync_enabled
 from spec_kitty_sync.sync.health import Health, ask_health
-from spec_kitty_sync.sync.modes import SyncMode
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace
 
 _TOKEN = "SPEC_KITTY_TOKEN"
@@ -159,7 +158,7 @@ def _write_down(runs: BlockedRuns, situation: Situation, report: DrainReport) ->
         runs.record_attempt(None)
         return
     forbidden = report.stop.http_status == 403
-    private = forbidden and situation.mode.mode is SyncMode.TEAMSPACE
+    private = forbidden and situation.mode.to_teamspace
     reason = reason_of_stop(report.stop.code, private_gate=private)
     if reason is not None:
         runs.record_attempt(reason)
@@ -179,7 +178,7 @@ def receiver_for(
         CredentialError: see `token_source`.
     """
     source = token_source(workspace.settings, situation)
-    if situation.mode.mode is SyncMode.TEAMSPACE:
+    if situation.mode.to_teamspace:
         membership = Membership(
             team_slug=target.team_slug,
             sync_enabled=sync_enabled(workspace.settings),

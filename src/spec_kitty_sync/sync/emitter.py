@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from spec_kitty_sync._clock import Clock, IdSource
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.config import DiscardAudit, DiscardVerdict, EventSyncConfig
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.events.admission import Admitted, admit
@@ -51,8 +52,8 @@ Live = Callable[[WebSocketClient, int, Admitted], bool]
 class EmitterParts:
     """What an emitter works with besides its five seams.
 
-    `blocked` is asked first of all, why an event captured now could not leave; `dropping`
-    whether events that nobody is owed are not kept; `live` sends one over a connection;
+    `blocked` is asked first of all, why an event captured now could not leave; `policy`
+    says which events are kept; `live` sends one over a connection;
     `on_waiting` is told that one waits.
     """
 
@@ -63,8 +64,9 @@ class EmitterParts:
     project: ProjectContext
     correlations: Correlations
     runs: BlockedRuns
+    discards: DiscardAudit
     blocked: Callable[[], BlockedReason | None] = lambda: None
-    dropping: Callable[[], bool] = lambda: False
+    policy: Callable[[], EventSyncConfig] = lambda: EventSyncConfig.LOCAL_RETENTION
     live: Live = lambda client, seq, event: False
     on_waiting: Callable[[], None] = lambda: None
 
@@ -191,10 +193,17 @@ class EventEmitter(TypedEvents):
             body = draft.body(lamport, used)
             refuse_too_large(admitted.event_type, len(body))
             event = admitted._replace(body=body, lamport_clock=lamport, correlation_id=used)
-            if not (_unowed(event) and parts.dropping()):
+            verdict = parts.policy().judge_discard(family=event.family, tier=event.tier)
+            if verdict is not DiscardVerdict.DROP:
                 seq = self.queue.append(event).seq
                 if blocked is not None and _may_leave(event):
                     parts.runs.note(conn, seq, blocked)
+            parts.discards.note(
+                verdict,
+                event_id=event.event_id,
+                event_type=event.event_type,
+                family=event.family,
+            )
             parts.correlations.forget_terminal(
                 conn, project, event.event_type, mission=mission, used=used
             )
@@ -216,11 +225,6 @@ class EventEmitter(TypedEvents):
         if what not in self._warned:
             self._warned.add(what)
             _LOG.warning(message)
-
-
-def _unowed(event: Admitted) -> bool:
-    """Whether nobody is owed the event: local-only, stated tier 0, or a discardable family."""
-    return event.tier == 0 or event.family != "team_bound"
 
 
 def _may_leave(event: Admitted) -> bool:

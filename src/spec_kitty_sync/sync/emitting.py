@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.config import DiscardAudit
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.events.registry import default_registry
 from spec_kitty_sync.identity.clock import StoredClock
+from spec_kitty_sync.registry_load import load_registry
 from spec_kitty_sync.sync.blocked import BlockedRuns
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 from spec_kitty_sync.sync.correlation import Correlations
@@ -62,14 +63,15 @@ def build_emitter(
 
     parts = EmitterParts(
         store=store,
-        registry=default_registry(),
+        registry=load_registry(),
         wall=wall,
         new_id=new_id,
         project=project,
         correlations=Correlations(new_id, chosen=settings.env(CORRELATION_VARIABLE)),
         runs=BlockedRuns(store, clock=wall),
+        discards=DiscardAudit(store, clock=wall),
         blocked=keeper.look,
-        dropping=keeper.dropping,
+        policy=keeper.policy,
         live=LiveDelivery(store, wall, settings.home.locks_dir, lambda: keeper.situation).deliver,
         on_waiting=on_waiting,
     )

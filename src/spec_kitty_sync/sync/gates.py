@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync.auth.client import AuthClient
+from spec_kitty_sync.delivery.config import EventSyncConfig
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
 from spec_kitty_sync.errors import CredentialError, SpecKittyError, UnsafePathError
 from spec_kitty_sync.identity.config_file import CONFIG
@@ -21,7 +22,6 @@ from spec_kitty_sync.sync.modes import (
     MODE_VARIABLE,
     ModeSource,
     ResolvedMode,
-    SyncMode,
     resolve_mode,
 )
 from spec_kitty_sync.sync.target_authority import (
@@ -54,13 +54,13 @@ class GateFacts:
 
 def blocked_reason(facts: GateFacts) -> BlockedReason | None:
     """Return why an event captured now cannot leave; None where only the network can tell."""
-    if facts.mode.chosen and not facts.mode.mode.delivers:
+    if facts.mode.chosen and not facts.mode.delivers:
         return BlockedReason.LOCAL_RETENTION
     if facts.override_mode is OverrideMode.SETUP_ONLY:
         return BlockedReason.TARGET_CONFLICT
     if not facts.has_target:
         return BlockedReason.NO_TARGET
-    if facts.mode.mode is SyncMode.TEAMSPACE:
+    if facts.mode.to_teamspace:
         return _teamspace_reason(facts)
     return None
 
@@ -220,9 +220,11 @@ class GateKeeper:
         """The team of the login for this target, at the latest look."""
         return self._situation.target.team_slug if self._situation is not None else None
 
-    def dropping(self) -> bool:
-        """Whether the mode keeps no events that nobody is owed, at the latest look."""
-        return self._situation is not None and self._situation.mode.mode.drops
+    def policy(self) -> EventSyncConfig:
+        """Return what the mode keeps, at the latest look; everything while a setting is wrong."""
+        if self._situation is None:
+            return EventSyncConfig.LOCAL_RETENTION
+        return self._situation.mode.config
 
     def _refresh(self) -> None:
         try:

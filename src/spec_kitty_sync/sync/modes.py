@@ -8,30 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spec_kitty_sync.delivery.config import Delivery, EventSyncConfig
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.identity.config_file import CONFIG, mentions, read_config
 from spec_kitty_sync.identity.repository import find_project_root
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 
 MODE_VARIABLE = "SPEC_KITTY_SYNC_MODE"
-
-
-class SyncMode(enum.StrEnum):
-    """Retention × delivery, by name. TRASH is another name for OPT_OUT."""
-
-    TEAMSPACE = "TEAMSPACE"
-    EXTERNAL_RECEIVER = "EXTERNAL_RECEIVER"
-    LOCAL_RETENTION = "LOCAL_RETENTION"
-    OPT_OUT = "OPT_OUT"
-
-    @property
-    def delivers(self) -> bool:
-        return self in (SyncMode.TEAMSPACE, SyncMode.EXTERNAL_RECEIVER)
-
-    @property
-    def drops(self) -> bool:
-        """Whether events that nobody is owed (local-only, discardable) are not kept."""
-        return self is SyncMode.OPT_OUT
 
 
 class ModeSource(enum.StrEnum):
@@ -47,31 +30,36 @@ class ModeSource(enum.StrEnum):
 class ResolvedMode:
     """The mode of this run and where it was stated."""
 
-    mode: SyncMode
+    config: EventSyncConfig
     source: ModeSource
+
+    @property
+    def name(self) -> str:
+        return self.config.mode
 
     @property
     def chosen(self) -> bool:
         return self.source is not ModeSource.DEFAULT
 
+    @property
+    def delivers(self) -> bool:
+        return self.config.delivery is not Delivery.NONE
 
-def parse_mode(text: str, *, where: str) -> SyncMode:
-    """Return the mode called *text*, in any case, `-` for `_`.
+    @property
+    def to_teamspace(self) -> bool:
+        return self.config.delivery is Delivery.TEAMSPACE
+
+
+def parse_mode(text: str, *, where: str) -> EventSyncConfig:
+    """Return the mode called *text*.
 
     Raises:
         UsageError: there is no such mode; names *where* it stands.
     """
-    name = text.strip().upper().replace("-", "_")
-    if name == "TRASH":
-        return SyncMode.OPT_OUT
     try:
-        return SyncMode(name)
-    except ValueError:
-        names = ", ".join(mode.value for mode in SyncMode)
-        raise UsageError(
-            f"{where} is {text[:60]!r}, expected one of {names}",
-            remedy="Run `spec-kitty sync mode MODE` with one of them.",
-        ) from None
+        return EventSyncConfig.from_mode(text)
+    except UsageError as exc:
+        raise UsageError(f"{where}: {exc.message}", remedy=exc.remedy) from None
 
 
 def project_settings(cwd: Path) -> Mapping[str, Any]:
@@ -104,7 +92,5 @@ def resolve_mode(
     if config.mode is not None:
         where = "config.toml sync.mode"
         return ResolvedMode(parse_mode(config.mode, where=where), ModeSource.MACHINE)
-    if not has_target:
-        return ResolvedMode(SyncMode.LOCAL_RETENTION, ModeSource.DEFAULT)
-    default = SyncMode.TEAMSPACE if team else SyncMode.EXTERNAL_RECEIVER
+    default = EventSyncConfig.from_mode(None, has_target=has_target, has_team=bool(team))
     return ResolvedMode(default, ModeSource.DEFAULT)
