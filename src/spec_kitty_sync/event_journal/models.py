@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Appended(enum.Enum):
@@ -33,8 +33,7 @@ class AppendReceipt:
     inserted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResult:
+class AppendResult(NamedTuple):
     """The answer for one event of a bulk append; `seq` is that of the stored row."""
 
     event_id: str
