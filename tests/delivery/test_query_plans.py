@@ -20,6 +20,8 @@ WHOLE = {
     "redelivery._MAY_HAVE_LEFT",
     "runs._OPEN_TEAM",
     "selection._TOP",  # in descending order, one row
+    "waiting._BARRED",
+    "waiting._BARRED_ANYWHERE",
     "waiting._UNSENT",
     "retries._CHOSEN",
     "history._STALLED",
