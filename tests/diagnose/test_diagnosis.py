@@ -270,7 +270,6 @@ def test_documented_codes_are_the_codes() -> None:
     ]
 
 
-@pytest.mark.xfail(reason="`sync replace` and `sync verify` are still to come", strict=False)
 def test_every_command_in_a_remedy_exists() -> None:
     """A remedy never names a command that the command line does not have."""
     remedies = " ".join(map(remedy_of, CODES))

@@ -30,9 +30,15 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that neither interprets markup nor invents colours in a pipe."""
     from rich.console import Console
 
+    class PipedConsole(Console):
+        """Leaves it to the command line what a reader that went away means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDTH
-    return Console(file=stream, markup=False, highlight=False, emoji=False, width=width)
+    return PipedConsole(file=stream, markup=False, highlight=False, emoji=False, width=width)
 
 
 def table(*headers: str, title: str | None = None) -> Table:
