@@ -89,6 +89,8 @@ def serving(receiver: PlainReceiver) -> Iterator[str]:
             pass
 
     class Server(ThreadingHTTPServer):
+        request_queue_size = 64
+
         def handle_error(self, *args: object) -> None:
             """Clients that hang up are part of the tests."""
 
