@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +114,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
     *durable* also syncs the file to disk before the rename.
     """
+    import tempfile  # readers never come here, and it loads random and shutil
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from spec_kitty_sync._files import touch_private
+
+
+def _short_wait_s() -> float:
+    import random  # only who has to wait needs it
+
+    return random.uniform(0.0001, 0.001)
+
 
 try:
     import fcntl
@@ -61,7 +67,7 @@ else:
             while not self._try():
                 if time.monotonic() >= deadline:
                     raise TimeoutError
-                time.sleep(random.uniform(0.0001, 0.001))
+                time.sleep(_short_wait_s())
             try:
                 yield
             finally:
@@ -76,3 +82,19 @@ else:
 
         def close(self) -> None:
             os.close(self._fd)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on *path* right now; creates and writes nothing."""
+    if not path.exists():
+        return False
+    if os.name != "posix":
+        return False  # there is no way to ask without writing
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

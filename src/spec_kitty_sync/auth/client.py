@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,11 +20,11 @@ from spec_kitty_sync.auth.credentials import (
     load_credentials,
     save_credentials,
 )
-from spec_kitty_sync.auth.tokens import TokenEndpoint, TokenPair
 from spec_kitty_sync.errors import DeliveryError, StoreError, TargetError
 
 if TYPE_CHECKING:
     from spec_kitty_sync._http import HttpClient
+    from spec_kitty_sync.auth.tokens import TokenEndpoint, TokenPair
 
 _LOG = logging.getLogger(__name__)
 _REFRESH_AHEAD = timedelta(seconds=60)
@@ -167,7 +167,7 @@ class AuthClient:
             refresh=pair.refresh,
             access_expires=pair.access_expires,
             refresh_expires=pair.refresh_expires,
-            login=secrets.token_hex(8),
+            login=os.urandom(8).hex(),
         )
         with credentials_lock(self._path):
             save_credentials(self._path, fresh)
@@ -209,6 +209,8 @@ class AuthClient:
             return renewed
 
     def _endpoint(self, url: str, client: HttpClient) -> TokenEndpoint:
+        from spec_kitty_sync.auth.tokens import TokenEndpoint
+
         return TokenEndpoint(url, client, self._now)
 
     def _now(self) -> datetime:

@@ -3,8 +3,6 @@
 Every answer reads a bounded number of rows, whatever the journal's size.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Kept per block of sequence numbers in the transactions that change the rows, so 
 behind this mark" is answered by adding up blocks and looking at one.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence

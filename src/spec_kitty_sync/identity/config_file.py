@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ def _parse(text: str, path: Path) -> Any:
 
 def _replace(path: Path, text: str) -> None:
     """Replace a file that belongs to the project: its mode is kept, a new one gets the usual."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    scratch = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with scratch.open("x", encoding="utf-8") as stream:
             stream.write(text)

@@ -1,7 +1,5 @@
 """As whom and in which mode events would leave, read from files alone."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from spec_kitty_sync._clock import Clock, utc_iso

@@ -1,7 +1,5 @@
 """Why events stay on this machine: one sentence and one command for each reason."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

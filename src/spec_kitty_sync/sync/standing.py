@@ -1,7 +1,5 @@
 """How the journal stands towards a target, from maintained counts (CONTRACT 7, Operator)."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
+from spec_kitty_sync._locks import is_locked
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.event_journal.counting import newest_appended_at, oldest_retained
@@ -229,26 +229,37 @@ def _background(
         return BackgroundSection(
             None, None, None, None, oldest, None, STALLED_AFTER_HOURS, 0, False, service, blocked
         )
-    from spec_kitty_sync.delivery.history import count_stalled, next_retry_at
-
     now_ms = workspace.clock.now_ms()
-    ledger = standing.ledger
-    retrying = ledger.pending + ledger.transient + ledger.rejected
     return BackgroundSection(
         last_attempt_at=_moment(target.last_attempt_at),
         last_delivery_at=_moment(target.last_delivery_at),
         last_stop=target.last_stop,
-        next_retry_at=_moment(next_retry_at(workspace.store, target)) if retrying else None,
+        next_retry_at=_next_retry(workspace, standing),
         oldest_undelivered_at=_moment(standing.oldest_ms),
         stalled_since=_moment(_stalled_since(standing, now_ms)),
         stalled_after_hours=STALLED_AFTER_HOURS,
-        pending_stalled_count=(
-            count_stalled(workspace.store, target, now_ms=now_ms) if ledger.pending else 0
-        ),
+        pending_stalled_count=_pending_stalled(workspace, standing),
         drain_running=_drain_running(workspace, target),
         service=service,
         blocked=blocked,
     )
+
+
+def _next_retry(workspace: Workspace, standing: Standing) -> str | None:
+    ledger = standing.ledger
+    if standing.target is None or not ledger.pending + ledger.transient + ledger.rejected:
+        return None
+    from spec_kitty_sync.delivery.history import next_retry_at
+
+    return _moment(next_retry_at(workspace.store, standing.target))
+
+
+def _pending_stalled(workspace: Workspace, standing: Standing) -> int:
+    if standing.target is None or not standing.ledger.pending:
+        return 0
+    from spec_kitty_sync.delivery.history import count_stalled
+
+    return count_stalled(workspace.store, standing.target, now_ms=workspace.clock.now_ms())
 
 
 def _blocked(workspace: Workspace | None) -> tuple[BlockedEvents, ...]:
@@ -269,12 +280,7 @@ def _stalled_since(standing: Standing, now_ms: int) -> int | None:
 
 def _drain_running(workspace: Workspace, target: Target) -> bool:
     locks = workspace.settings.home.locks_dir
-    # Trying the lock opens it for writing, which a read-only home refuses.
-    if not os.access(locks / f"drain-{target.target_id}.lock", os.W_OK):
-        return False
-    from spec_kitty_sync.delivery.lock import drain_running
-
-    return drain_running(locks, target.target_id)
+    return is_locked(locks / f"drain-{target.target_id}.lock")
 
 
 def _in_one_line(

@@ -1,11 +1,9 @@
 """The status report's values; section names are those of CONTRACT 7, Operator.
 
-Mostly named tuples: `sync status` would spend more time on making two dozen dataclasses than on
-reading the journal.
+Mostly named tuples, with annotations that are types: `sync status` would spend more time on
+making two dozen dataclasses, or on compiling annotations from text, than on reading the journal.
 Times are RFC 3339 in UTC, sizes bytes; None is "there is none" or "not known", JSON null.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
