@@ -229,9 +229,7 @@ def check_ours(conn: sqlite3.Connection, path: Path, newest: int) -> int:
     Raises:
         StoreVersionError: another application's file, or a newer version than *newest*.
     """
-    application = conn.execute("PRAGMA application_id").fetchone()[0]
-    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-    empty = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    application, version, empty = _marks(conn)
     if empty and version == 0 and application in (0, APPLICATION_ID):
         return 0
     if application != APPLICATION_ID:
@@ -245,6 +243,24 @@ def check_ours(conn: sqlite3.Connection, path: Path, newest: int) -> int:
             path=str(path),
         )
     return version
+
+
+def _marks(conn: sqlite3.Connection) -> tuple[int, int, bool]:
+    """Return application id, schema version and whether there is no table, as of one moment.
+
+    Another process may be creating the schema right now.
+    """
+    alone = not conn.in_transaction
+    if alone:
+        conn.execute("BEGIN")
+    try:
+        application = int(conn.execute("PRAGMA application_id").fetchone()[0])
+        version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+        empty = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        return application, version, empty
+    finally:
+        if alone and conn.in_transaction:
+            conn.execute("ROLLBACK")
 
 
 def _configure(conn: sqlite3.Connection, synchronous: Synchronous) -> None:

@@ -18,7 +18,10 @@ MAX_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A valid event as it goes into the store; unique by (scope, event_id)."""
+    """A valid event as it goes into the store; unique by (scope, event_id).
+
+    `mission` and `team` are what the event itself names, for filters.
+    """
 
     scope: str
     event_id: str
@@ -26,6 +29,8 @@ class NewEvent:
     project_uuid: str
     body: bytes
     settles_at_ms: int
+    mission: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

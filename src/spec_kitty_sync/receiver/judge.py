@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spec_kitty_sync.events.ordering import mission_slug
 from spec_kitty_sync.events.registry import DEFAULT_TIER, Registry
 from spec_kitty_sync.events.validation import Validator
 from spec_kitty_sync.receiver.decide import NewEvent, Refused, Verdict
@@ -61,7 +62,15 @@ def _audience(
         project_uuid=project_uuid,
         body=element.body,
         settles_at_ms=0,
+        mission=_mission(fields["payload"]),
+        team=team if team != "local" else None,
     )
+
+
+def _mission(payload: Mapping[str, Any]) -> str | None:
+    """Return the mission that *payload* names, by its slug or else its id."""
+    mission_id = payload.get("mission_id")
+    return mission_slug(payload) or (mission_id if isinstance(mission_id, str) else None) or None
 
 
 def _tier(fields: Mapping[str, Any], registry: Registry) -> int:

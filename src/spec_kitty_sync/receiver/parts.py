@@ -22,8 +22,8 @@ from spec_kitty_sync.receiver.limits import Limits
 from spec_kitty_sync.receiver.principals import Directory, Principal, anyone
 from spec_kitty_sync.receiver.settings import Settings
 from spec_kitty_sync.receiver.split import Element, split_batch
-from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
 from spec_kitty_sync.receiver.store import EventStore
+from spec_kitty_sync.receiver.stores import store_at
 from spec_kitty_sync.registry_load import load_registry
 
 
@@ -82,7 +82,7 @@ def healthy(settings: Settings) -> Parts:
         judge=partial(judge, rules=_rules(settings)),
         fresh=fresh,
         decide=decide,
-        store=SqliteEventStore(settings.database),
+        store=store_at(settings.database),
         finish=_unchanged,
         wrap=_unwrapped,
     )

@@ -26,7 +26,7 @@ class Settings:
     every protocol version; `faults` names what is broken on purpose.
     """
 
-    database: Path
+    database: Path | str
     users: tuple[User, ...] | None = None
     limits: Limits = field(default_factory=Limits)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)

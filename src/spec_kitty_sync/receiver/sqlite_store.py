@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import threading
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from spec_kitty_sync._sqlite import Store, Synchronous, open_reader, open_store
 from spec_kitty_sync.errors import StoreError
+from spec_kitty_sync.receiver.database import migration_steps
 from spec_kitty_sync.receiver.decide import Known, NewEvent
-from spec_kitty_sync.receiver.store import PAGE_BYTES, Identity, Page, StoredEvent
+from spec_kitty_sync.receiver.store import Identity, Page, StoredEvent, page_of
 
 _LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM receiver_events"
 
 _INSERT = """
 INSERT INTO receiver_events
-    (scope, event_id, event_type, project_uuid, settles_at_ms, received_at_ms, body)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+    (scope, event_id, event_type, project_uuid, mission, team, settles_at_ms, received_at_ms, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (scope, event_id) DO NOTHING
 """
 
@@ -72,43 +73,45 @@ ON CONFLICT DO NOTHING
 """
 
 _FORGET_EVENTS = "DELETE FROM receiver_events"
-_FORGET_IDENTITY = "DELETE FROM receiver_identity"
-
-
-def migration_steps() -> list[str]:
-    """Return the schema scripts in order."""
-    folder = files("spec_kitty_sync.receiver") / "migrations"
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return [(folder / name).read_text(encoding="utf-8") for name in names]
+_FORGET_REJECTIONS = "DELETE FROM receiver_rejections"
+_FORGET_INSTANCE = "UPDATE receiver_identity SET server_instance_id = ?"
 
 
 class SqliteEventStore:
-    """An `EventStore` in one database file; `add` is one transaction, one fsync.
+    """An `EventStore` and `Database` in one file; `add` is one transaction, one fsync.
 
     With `synchronous="NORMAL"` a power cut loses acknowledged events: for tests only.
     """
 
+    shared = False
+
     def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
         self._path = path
         self._synchronous = synchronous
-        self._steps = migration_steps()
+        self._steps = migration_steps("sqlite")
         self._store: Store | None = None
+        self._one_writer = threading.Lock()
         self._file = (0, 0)
 
     def open(self) -> Identity:
-        self._store = open_store(self._path, self._steps, synchronous=self._synchronous)
+        self._store = open_store(
+            self._path, self._steps, synchronous=self._synchronous, any_thread=True
+        )
         self._file = self._named_file()
-        with self._store.transaction() as conn:
+        with self._writing() as conn:
             return _identity(conn)
+
+    def identity(self) -> Identity:
+        return Identity(*self.rows(_READ_IDENTITY, ())[0])
 
     def add(
         self, batches: Sequence[Sequence[NewEvent]], *, now_ms: int
     ) -> list[Mapping[str, Known]]:
-        with self._opened().transaction() as conn:
+        with self._writing() as conn:
             return [_add_batch(conn, batch, now_ms) for batch in batches]
 
     def event(self, scope: str, event_id: str) -> StoredEvent | None:
-        rows = self._rows(_EVENT, (scope, event_id))
+        rows = self.rows(_EVENT, (scope, event_id))
         return StoredEvent(*rows[0]) if rows else None
 
     def page(self, scope: str, *, project_uuid: str | None, after: int, limit: int) -> Page:
@@ -117,7 +120,7 @@ class SqliteEventStore:
                 rows = conn.execute(_PAGE, (scope, after, limit + 1))
             else:
                 rows = conn.execute(_PROJECT_PAGE, (scope, project_uuid, after, limit + 1))
-            return _page(rows, limit)
+            return page_of(rows, limit)
 
     def bodies_of_types(
         self, scope: str, event_types: Collection[str], *, project_uuid: str | None
@@ -125,11 +128,19 @@ class SqliteEventStore:
         types = json.dumps(sorted(event_types))
         values = (scope, types) if project_uuid is None else (scope, project_uuid, types)
         query = _OF_TYPES if project_uuid is None else _PROJECT_OF_TYPES
-        return [row[0] for row in self._rows(query, values)]
+        return [row[0] for row in self.rows(query, values)]
 
     def newest_clock(self, scope: str) -> int:
-        rows = self._rows(_NEWEST_CLOCK, (scope,))
+        rows = self.rows(_NEWEST_CLOCK, (scope,))
         return int(rows[0][0])
+
+    def rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._reading() as conn:
+            return conn.execute(query, values).fetchall()
+
+    def change(self, query: str, values: Sequence[Any]) -> int:
+        with self._writing() as conn:
+            return conn.execute(query, values).rowcount
 
     def close(self) -> None:
         if self._store is not None:
@@ -137,10 +148,16 @@ class SqliteEventStore:
             self._store = None
 
     def reset(self) -> Identity:
-        with self._opened().transaction() as conn:
+        with self._writing() as conn:
             conn.execute(_FORGET_EVENTS)
-            conn.execute(_FORGET_IDENTITY)
+            conn.execute(_FORGET_REJECTIONS)
+            conn.execute(_FORGET_INSTANCE, (str(uuid.uuid4()),))
             return _identity(conn)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._one_writer, self._opened().transaction() as conn:
+            yield conn
 
     def _opened(self) -> Store:
         if self._store is None:
@@ -158,10 +175,6 @@ class SqliteEventStore:
             return (0, 0)
         return (found.st_dev, found.st_ino)
 
-    def _rows(self, query: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
-        with self._reading() as conn:
-            return conn.execute(query, values).fetchall()
-
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Open a connection of its own for reading, so that no reader waits for the writer."""
@@ -170,19 +183,6 @@ class SqliteEventStore:
             raise StoreError(f"{self._path} is gone")
         with reader, reader.reading() as conn:
             yield conn
-
-
-def _page(rows: Iterable[tuple[Any, ...]], limit: int) -> Page:
-    """Return the first *limit* of *rows*, fewer when they are large."""
-    events: list[StoredEvent] = []
-    size = 0
-    for row in rows:
-        event = StoredEvent(*row)
-        size += len(event.body)
-        if len(events) == limit or (events and size > PAGE_BYTES):
-            return Page(tuple(events), more=True)
-        events.append(event)
-    return Page(tuple(events), more=False)
 
 
 def _add_batch(
@@ -198,6 +198,8 @@ def _add_batch(
                 event.event_id,
                 event.event_type,
                 event.project_uuid,
+                event.mission,
+                event.team,
                 event.settles_at_ms,
                 now_ms,
                 event.body,

@@ -1,10 +1,10 @@
-"""What the receiver asks of a store; SQLite stands in sqlite_store.py."""
+"""What the receiver asks of a store of events: SQLite and PostgreSQL stand beside this file."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from spec_kitty_sync.receiver.decide import Known, NewEvent
 
@@ -40,10 +40,17 @@ class Identity:
 class EventStore(Protocol):
     """Events of a receiver, ids unique per scope. Every method may be called from any thread,
     `open`, `add`, `reset` and `close` from one at a time.
+
+    Within a scope `seq` grows in the order of commits: whoever has read up to a `seq` never
+    misses an event below it.
     """
 
     def open(self) -> Identity:
-        """Open or create the store."""
+        """Open or create the store; several processes may do so at once."""
+        ...
+
+    def identity(self) -> Identity:
+        """Return what the store says of itself now; another process may have wiped it."""
         ...
 
     def add(
@@ -85,5 +92,18 @@ class EventStore(Protocol):
         ...
 
     def reset(self) -> Identity:
-        """Forget everything, the identity included, and return the new identity."""
+        """Forget all events and return the new identity; users and their tokens stay."""
         ...
+
+
+def page_of(rows: Iterable[tuple[Any, ...]], limit: int) -> Page:
+    """Return the first *limit* of *rows*, fewer when they are large."""
+    events: list[StoredEvent] = []
+    size = 0
+    for row in rows:
+        event = StoredEvent(*row)
+        size += len(event.body)
+        if len(events) == limit or (events and size > PAGE_BYTES):
+            return Page(tuple(events), more=True)
+        events.append(event)
+    return Page(tuple(events), more=False)

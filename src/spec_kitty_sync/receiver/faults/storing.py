@@ -26,6 +26,9 @@ class _Store:
     def open(self) -> StoreIdentity:
         return self.inner.open()
 
+    def identity(self) -> StoreIdentity:
+        return self.inner.identity()
+
     def add(
         self, batches: Sequence[Sequence[NewEvent]], *, now_ms: int
     ) -> list[Mapping[str, Known]]:
@@ -144,7 +147,7 @@ class _KeepsIdentity(_Store):
     """Is wiped without a new identity."""
 
     def reset(self) -> StoreIdentity:
-        old = self.inner.open()
+        old = self.inner.identity()
         return replace(self.inner.reset(), server_instance_id=old.server_instance_id)
 
 
