@@ -164,7 +164,7 @@ def test_store_stores_racing_batches_once(postgres_database: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(sum(told, [])) == sorted(ulid(number) for number in numbers)
+    assert sorted(each for one in told for each in one) == sorted(map(ulid, numbers))
     assert sorted(ids(stores[0])) == sorted(ulid(number) for number in numbers)
     for store in stores:
         store.close()
