@@ -78,6 +78,16 @@ def test_migration_names_a_digest_only_when_it_is_known(tmp_path: Path) -> None:
     assert {source.scope for source in migrate(settings).sources} == {None, scope}
 
 
+def test_migration_knows_the_long_digest_too(tmp_path: Path) -> None:
+    """A file named by all 64 digits of the hash belongs to the same scope."""
+    scope = build_queue_scope("https://a.example", "u@example.com", None)
+    digest = hashlib.sha256(scope.encode()).hexdigest()
+    write_queue(tmp_path / "queues" / f"queue-{digest}.db", [event(1)])
+    known = [parse_scope("https://a.example,u@example.com")]
+    (source,) = migrate(settings_of(tmp_path), scopes=known).sources
+    assert source.scope == scope
+
+
 def test_migration_finds_the_folded_digest_of_a_name_that_is_not_ascii(tmp_path: Path) -> None:
     """3.2.4 folded names to ASCII before it hashed them; both digests are the same scope's."""
     folded = build_queue_scope("https://a.example", "j_u00f6_rg@example.com", "team")

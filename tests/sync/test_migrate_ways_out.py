@@ -26,6 +26,7 @@ from spec_kitty_sync.errors import MigrationError, UsageError
 from spec_kitty_sync.events.results import BatchResult, ResultStatus
 from spec_kitty_sync.sync.migrate_conflicts import Conflicts, Keep
 from spec_kitty_sync.sync.migrate_home import deciding, looking, migrate
+from spec_kitty_sync.sync.migrate_marks import stamp_of
 from spec_kitty_sync.sync.migrate_quarantine import Quarantine
 from spec_kitty_sync.sync.migrate_sources import ignore, list_sources, unignore, waiting
 from spec_kitty_sync.sync.workspace import open_workspace
@@ -312,3 +313,36 @@ def test_row_written_during_the_import_is_not_overlooked(tmp_path: Path) -> None
             found = waiting(settings_of(tmp_path).home, parts.store)
         assert [source.waiting for source in found] == [1]
         assert migrate(settings_of(tmp_path)).imported == 1
+
+
+def test_troubled_rows_stay_counted_while_the_source_has_them(divergent: Path) -> None:
+    """Open conflicts and broken rows are reported in every run until decided or gone."""
+    path = divergent / "queues" / "queue-aa.db"
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            "INSERT INTO queue (event_id, event_type, data, timestamp) VALUES ('x','',1,1)"
+        )
+    for added in ([], [event(7)], []):
+        write_queue(path, added)
+        report = migrate(settings_of(divergent))
+        assert (report.conflicts, report.quarantined, report.exit_code) == (1, 1, 1)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("DELETE FROM queue")
+    for _ in range(2):
+        report = migrate(settings_of(divergent))
+        assert (report.conflicts, report.quarantined, report.exit_code) == (0, 0, 0)
+    with looking(settings_of(divergent)) as parts:
+        assert parts is not None
+        assert (Conflicts(parts).count(), Quarantine(parts).count()) == (1, 1)
+
+
+def test_stamp_of_a_file_that_just_changed_proves_nothing(tmp_path: Path) -> None:
+    """Within two seconds a file may change again under the same size and time."""
+    path = tmp_path / "queue.db"
+    path.write_bytes(b"x")
+    now_ms = path.stat().st_mtime_ns // 1_000_000
+    assert stamp_of(path, now_ms=now_ms + 1_999) == ""
+    stamp = stamp_of(path, now_ms=now_ms + 2_000)
+    assert stamp
+    path.with_name("queue.db-wal").write_bytes(b"y")
+    assert stamp_of(path, now_ms=now_ms + 60_000) != stamp
