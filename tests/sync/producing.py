@@ -155,6 +155,7 @@ class Wire:
         self._to = ("127.0.0.1", port)
         self._listener: socket.socket | None = None
         self.port = 0
+        self._flowing = threading.Event()
         self.mend()
 
     @property
@@ -162,7 +163,8 @@ class Wire:
         return f"http://127.0.0.1:{self.port}"
 
     def mend(self) -> None:
-        """Take connections (again)."""
+        """Take connections (again), and let bytes flow."""
+        self._flowing.set()
         if self._listener is None:
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -178,6 +180,10 @@ class Wire:
             self._listener.close()
             self._listener = None
 
+    def stall(self) -> None:
+        """Hold every byte back."""
+        self._flowing.clear()
+
     def _serve(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -186,14 +192,14 @@ class Wire:
                 return
             there = socket.create_connection(self._to)
             for source, sink in ((here, there), (there, here)):
-                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    for end in (source, sink):
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-    source.close()
+            while data := source.recv(65536):
+                self._flowing.wait()
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()

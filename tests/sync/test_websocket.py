@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from producing import Desk, wait_until
+from producing import Desk, Wire, wait_until
 
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync._http import HttpClient
@@ -149,6 +149,28 @@ def test_event_stored_without_an_ack_is_not_stored_twice(desk, receiver):
     assert (report.delivered, report.duplicates) == (0, 1)
     assert receiver.ids() == [event_id]
     assert ledger(desk) == (1, 0)
+
+
+def test_cut_wire_leaves_the_event_to_the_drain_once(desk, receiver):
+    """A connection that is cut while the ack is awaited: delivered exactly once after all."""
+    wire = Wire(receiver.port)
+    desk.target(wire.url)
+    desk.login(wire.url)
+    with live_emitter(desk, wire.url, ack_s=0.5) as emitter:
+        first = note(emitter, "first")
+        wire.stall()
+        second = note(emitter, "second")
+        assert not emitter.ws_client.connected
+        wire.cut()
+        wire.mend()
+        third = note(emitter, "third")
+        assert ledger(desk) == (1, 2)
+        drain_home(desk.settings)
+        emitter.ws_client.connect()
+        fourth = note(emitter, "fourth")
+    assert receiver.ids() == [first, second, third, fourth]
+    assert ledger(desk) == (4, 0)
+    wire.cut()
 
 
 def test_clock_goes_past_what_others_sent(desk, receiver, tmp_path):
