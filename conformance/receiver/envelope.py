@@ -279,7 +279,8 @@ def older_producers_are_accepted(probe: Probe, case: Case) -> None:
             event.pop(field, None)
     else:
         event["schema_version"] = "3.0.0" if case.name == "schema-3" else "1.7.2"
-    probe.taken(probe.post([event]), [event], f"a producer of this kind ({case.name}) is refused")
+    reply = probe.post([event], note=f"as a producer of kind {case.name} sends it")
+    probe.taken(reply, [event], f"a producer of this kind ({case.name}) is refused")
 
 
 @check("SKR-ENV-18")

@@ -57,7 +57,9 @@ def _of_results(sent: list[str], body: bytes, about: str) -> str:
     if chosen:
         return _EFFECT[chosen[0].outcome] + _because(chosen[0])
     counts = Counter(one.outcome for one in found.results)
-    return ", ".join(f"{outcome.value}: {count}" for outcome, count in counts.items())
+    if len(counts) == 1:
+        return _EFFECT[found.results[0].outcome] + _because(found.results[0])
+    return ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items())
 
 
 def _because(result: BatchResult) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
 
 from spec_kitty_sync.conformance.catalogue import Requirement
 from spec_kitty_sync.conformance.consequence import consequence_of
+from spec_kitty_sync.conformance.excerpt import excerpt
 from spec_kitty_sync.conformance.exchange import Exchange
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.reply import shorten
 
 _WIDTH = 100
 _LABEL = 13
-_SHORT_BODY = 300
 
 
 def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".sk")) -> str:
@@ -66,21 +65,6 @@ def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
         said = excerpt(answer.text, "results", about)
         lines += _line("answered", f"{answer.status} {kind}: {shorten(said, 300)}")
     return lines
-
-
-def excerpt(text: str, key: str, about: str) -> str:
-    """Return the entries of list *key* in the JSON *text* that carry the event id *about*."""
-    if not about or len(text) < _SHORT_BODY:
-        return text
-    try:
-        entries = json.loads(text)[key]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return text
-    found = [one for one in entries if isinstance(one, dict) and one.get("event_id") == about]
-    if not found or len(found) == len(entries):
-        return text
-    shown = ",".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in found)
-    return f'{{"{key}":[… {len(entries) - len(found)} others …, {shown}]}}'
 
 
 def _finding_lines(

@@ -9,7 +9,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from spec_kitty_sync.conformance.failure_text import excerpt
+from spec_kitty_sync.conformance.excerpt import excerpt
 
 _SHOWN = ("failed", "error", "warning", "not_run")
 _NAMES = {
