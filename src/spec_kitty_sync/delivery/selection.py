@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.runs import Run
@@ -19,7 +18,7 @@ _FRAME_BYTES = len(b'{"events":[]}')
 
 _TOP = "SELECT seq FROM journal_ids ORDER BY seq DESC LIMIT 1"
 _NEW = """
-SELECT c.seq, c.bytes FROM delivery_candidates c
+SELECT c.seq, c.bytes, 0 FROM delivery_candidates c
 WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :upto AND c.barrier IS NULL
   AND (c.seq > (SELECT coalesce(max(seq), 0) FROM delivery_ledger
                 WHERE target_id = :target_id AND epoch = :epoch)
@@ -70,10 +69,8 @@ class Selected:
         return not (self.seqs or self.held) and self.passes is None
 
 
-class _Candidate(NamedTuple):
-    seq: int
-    bytes: int
-    not_before: int = 0
+# Rows as SQLite returns them, a thousand per batch: seq, bytes, not_before.
+_Candidate = tuple[int, int, int]
 
 
 class Selection:
@@ -102,26 +99,26 @@ class Selection:
         fitting = self._fitting(first + retries)
         retries = retries[: max(0, fitting - len(first))]
         first = first[:fitting]
-        were_open = {item.seq for item in opened}
-        sent_open = [item.seq for item in first if item.seq in were_open]
-        sent_new = [item.seq for item in first if item.seq not in were_open]
+        were_open = {seq for seq, _, _ in opened}
+        sent_open = [seq for seq, _, _ in first if seq in were_open]
+        sent_new = [seq for seq, _, _ in first if seq not in were_open]
         if sent_open:
             self._open_after = sent_open[-1]
         if retries:
-            self._due_after = (retries[-1].not_before, retries[-1].seq)
+            self._due_after = (retries[-1][2], retries[-1][0])
         passes = sent_new[-1] if sent_new else None
         if len(sent_new) == len(new) < room:
             passes = upto
         self._new_after = passes or self._new_after
-        return Selected(tuple(sorted(item.seq for item in first + retries)), passes, held)
+        return Selected(tuple(sorted([seq for seq, _, _ in first + retries])), passes, held)
 
     def _fitting(self, wanted: list[_Candidate]) -> int:
         """Return how many of *wanted* one body takes, at least one."""
         left = self._limits.body_bytes - _FRAME_BYTES
-        if sum([item.bytes for item in wanted]) + len(wanted) <= left:
+        if sum([size for _, size, _ in wanted]) + len(wanted) <= left:
             return len(wanted)
-        for index, item in enumerate(wanted):
-            left -= item.bytes + 1
+        for index, (_, size, _) in enumerate(wanted):
+            left -= size + 1
             if left < 0:
                 return max(index, 1)
         return len(wanted)
@@ -134,16 +131,16 @@ class Selection:
         upto = min(self._new_after + WINDOW, top[0])
         bounds = {"after": self._new_after, "upto": upto, "n": room}
         rows = conn.execute(_NEW, {**self._where, **bounds}).fetchall()
-        return [_Candidate(seq, size) for seq, size in rows], upto
+        return rows, upto
 
     def _opened(
         self, conn: sqlite3.Connection, room: int, held: dict[int, str]
     ) -> list[_Candidate]:
         bounds = {"after": self._open_after, "n": room}
-        found = []
+        found: list[_Candidate] = []
         for seq, size, barrier in conn.execute(_OPEN, {**self._where, **bounds}):
             if barrier is None:
-                found.append(_Candidate(seq, size))
+                found.append((seq, size, 0))
             else:
                 held[seq] = barrier
         return found
@@ -151,10 +148,10 @@ class Selection:
     def _due(self, conn: sqlite3.Connection, room: int, held: dict[int, str]) -> list[_Candidate]:
         moment, after = self._due_after
         bounds = {"run_at": self._run_at, "after_time": moment, "after": after, "n": room}
-        found = []
+        found: list[_Candidate] = []
         for seq, size, barrier, not_before in conn.execute(_DUE, {**self._where, **bounds}):
             if barrier is None:
-                found.append(_Candidate(seq, size, not_before))
+                found.append((seq, size, not_before))
             else:
                 held[seq] = barrier
         return found
