@@ -84,6 +84,16 @@ def test_schema_with_text_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
     assert "damaged" in str(report.sources[0].reason)
 
 
+def test_damaged_file_that_shows_no_queue_is_not_called_empty(tmp_path: Path) -> None:
+    """Where the list of tables is broken nobody can say that there are no events."""
+    path = write_queue(tmp_path / "queue.db", [event(1)])
+    data = path.read_bytes().replace(b"queuequeue", b"qqeueqqeue")
+    path.write_bytes(data.replace(b"CREATE TABLE queue", b"CREATE TABLE qqeue"))
+    report = migrate(settings_of(tmp_path))
+    assert report.sources[0].outcome is not SourceOutcome.EMPTY
+    assert report.exit_code == 3
+
+
 def test_table_tricks_of_a_hostile_file_are_not_run(tmp_path: Path) -> None:
     """Virtual tables are not opened, triggers of a queue run for nobody else's rows."""
     path = write_queue(tmp_path / "queue.db", [event(1), event(2)])

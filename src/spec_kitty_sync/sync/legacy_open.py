@@ -87,7 +87,12 @@ def translate_source(path: Path, exc: sqlite3.Error | UnicodeDecodeError) -> Sou
     if name.startswith("SQLITE_CANTOPEN"):
         return source_error(path, "cannot_open", "it cannot be opened", f"Check {quoted(path)}.")
     said = "its schema is unreadable" if isinstance(exc, UnicodeDecodeError) else str(exc)
-    return source_error(path, "damaged", f"SQLite says: {said}", _recover(path))
+    return damaged(path, f"SQLite says: {said}")
+
+
+def damaged(path: Path, reason: str) -> SourceError:
+    """Return the source error for a file whose bytes are wrong."""
+    return source_error(path, "damaged", reason, _recover(path))
 
 
 def _recover(path: Path) -> str:

@@ -19,7 +19,12 @@ from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.event_journal.models import Appended, DeliveryFacts
 from spec_kitty_sync.events.registry import Registry
-from spec_kitty_sync.sync.legacy_open import PATIENCE_S, fingerprint_of, unreadable
+from spec_kitty_sync.sync.legacy_open import (
+    PATIENCE_S,
+    damaged,
+    fingerprint_of,
+    unreadable,
+)
 from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
 from spec_kitty_sync.sync.legacy_sources import (
     LegacyRow,
@@ -95,7 +100,9 @@ class Migrator:
         if not any(report.outcome in _MAY_HOLD_MORE for report in reports):
             self._supersede()
         self._parts.store.checkpoint()
-        return MigrationReport.of(reports, _notes(reports, self._own.sources()))
+        undecided = self._own.undecided()
+        notes = _notes(reports, self._own.sources(), undecided)
+        return MigrationReport.of(reports, notes, undecided=undecided)
 
     def take(self, source: LegacySource) -> SourceReport:
         """Import one source and say what happened.
@@ -170,6 +177,8 @@ class Migrator:
 
     def _without_events(self, view: SourceView) -> SourceReport:
         source, remedy = view.source, None
+        if view.damage is not None:
+            raise damaged(source.path, f"SQLite's check fails: {view.damage}")
         # Where a queue should be, another program's data means that the queue is gone.
         lost = view.foreign_rows and source.kind is not SourceKind.NAMED
         if view.foreign_rows:
@@ -325,9 +334,13 @@ def _chunks(rows: Iterator[LegacyRow]) -> Iterator[list[LegacyRow]]:
         yield chunk
 
 
-def _notes(reports: Sequence[SourceReport], sources: Sequence[StoredSource]) -> tuple[str, ...]:
+def _notes(
+    reports: Sequence[SourceReport], sources: Sequence[StoredSource], undecided: int
+) -> tuple[str, ...]:
     notes = []
-    unknown = sum(1 for r in reports if r.kind == "scoped_queue" and r.scope is None and r.rows)
+    unknown = sum(
+        1 for r in reports if r.kind == SourceKind.SCOPED_QUEUE and r.scope is None and r.rows
+    )
     if unknown:
         notes.append(
             f"{unknown} queue(s) belong to a server, user or team that is not known here; "
@@ -336,4 +349,10 @@ def _notes(reports: Sequence[SourceReport], sources: Sequence[StoredSource]) -> 
     uploads = sum(source.body_uploads for source in sources)
     if uploads:
         notes.append(f"{uploads} body uploads stay where they are: their own CLI sends them.")
+    gone = undecided - sum(report.conflicts + report.quarantined for report in reports)
+    if gone > 0:
+        notes.append(
+            f"{gone} rows that left their source since still wait for a decision: see "
+            "`spec-kitty sync migrate conflicts list` and `… quarantine list`."
+        )
     return tuple(notes)

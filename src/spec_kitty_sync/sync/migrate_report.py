@@ -61,19 +61,29 @@ class SourceReport:
 
 @dataclass(frozen=True)
 class MigrationReport:
-    """All sources of one run. With `dry_run` nothing was written."""
+    """All sources of one run. With `dry_run` nothing was written.
+
+    `undecided` counts the rows in conflict or quarantine that wait for a decision, also those
+    whose source has lost them since.
+    """
 
     sources: tuple[SourceReport, ...]
     notes: tuple[str, ...]
     dry_run: bool = False
+    undecided: int = 0
 
     @classmethod
     def of(
-        cls, sources: tuple[SourceReport, ...], notes: tuple[str, ...], *, dry_run: bool = False
+        cls,
+        sources: tuple[SourceReport, ...],
+        notes: tuple[str, ...],
+        *,
+        dry_run: bool = False,
+        undecided: int = 0,
     ) -> MigrationReport:
         """Return the report of *sources*, with the notes that every report carries."""
         first = () if sources else ("Nothing to do: this home has no legacy sources.",)
-        return cls(sources, (*first, QUEUED_ONLY_NOTE, *notes), dry_run)
+        return cls(sources, (*first, QUEUED_ONLY_NOTE, *notes), dry_run, undecided)
 
     @property
     def imported(self) -> int:
@@ -96,7 +106,7 @@ class MigrationReport:
         """Return 3 if a source could not be read, 1 for conflicts or quarantined rows, else 0."""
         if any(source.attention for source in self.sources):
             return 3
-        return 1 if self.conflicts or self.quarantined else 0
+        return 1 if self.conflicts or self.quarantined or self.undecided else 0
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -79,6 +79,10 @@ INSERT INTO migration_quarantine (
 ON CONFLICT (source_id, source_row, body_sha256) DO UPDATE SET present = 1
 RETURNING accepted_at_ms IS NULL
 """
+_UNDECIDED = """
+SELECT (SELECT count(*) FROM migration_conflict WHERE kept IS NULL)
+     + (SELECT count(*) FROM migration_quarantine WHERE accepted_at_ms IS NULL)
+"""
 _TROUBLED = """
 SELECT coalesce(sum(kept IS NULL), 0), count(kept) FROM migration_conflict
 WHERE source_id = ?1 AND present
@@ -321,6 +325,11 @@ class MigrationStore:
                 _TROUBLED, (source_id,)
             ).fetchall()
         return Troubled(conflicts, resolved, quarantined, accepted)
+
+    def undecided(self) -> int:
+        """Return how many rows in conflict or quarantine wait for a decision."""
+        with self._store.reading() as conn:
+            return int(conn.execute(_UNDECIDED).fetchone()[0])
 
     def replaced(self) -> list[tuple[int, int]]:
         """Return (newer seq, older seq) of journal rows that a queue row replaced."""
