@@ -29,12 +29,24 @@ def store(home):
         yield opened
 
 
+class Journal:
+    """Answers as the journal does, and remembers what it was asked."""
+
+    def __init__(self, highest: int = 0, seq: int = 0) -> None:
+        self._answer = (highest, seq)
+        self.asked: list[int] = []
+
+    def highest_clock(self, after: int = 0, *, limit: int = 0) -> tuple[int, int]:
+        self.asked.append(after)
+        return self._answer
+
+
 def stored(
     store: Store, home: Home, *, journal: tuple[int, int] = (0, 0), wall: ManualClock | None = None
 ) -> StoredClock:
     """Return the home's clock, recovered."""
     clock = StoredClock(store, home.clock_json, node_id="0123456789ab", wall=wall or ManualClock())
-    clock.recover(lambda after: journal)
+    clock.recover(Journal(*journal))
     return clock
 
 
@@ -90,15 +102,10 @@ def test_opening_reads_only_journal_rows_not_counted_yet(store, home):
     """What an earlier opening has counted is not read again."""
     clock = stored(store, home, journal=(4, 30))
     clock.tick()
-    asked: list[int] = []
-
-    def journal(after: int) -> tuple[int, int]:
-        asked.append(after)
-        return 0, 0
-
+    journal = Journal()
     again = StoredClock(store, home.clock_json, node_id="n", wall=ManualClock())
     again.recover(journal)
-    assert asked == [30]
+    assert journal.asked == [30]
     assert again.tick() == 6
 
 
@@ -139,7 +146,7 @@ def test_copy_is_written_at_most_once_a_second_and_exactly_at_the_end(store, hom
 def test_copy_that_cannot_be_written_stops_nothing(store, home, caplog):
     """A home that refuses the copy keeps counting."""
     clock = StoredClock(store, Path("/proc/nowhere/clock.json"), node_id="n", wall=ManualClock())
-    clock.recover(lambda after: (0, 0))
+    clock.recover(Journal())
     clock.tick()
     with caplog.at_level(logging.WARNING):
         clock.copy()

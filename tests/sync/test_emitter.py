@@ -267,3 +267,16 @@ def test_emitter_may_be_shared_by_threads(desk):
             thread.join()
         assert sorted(clocks) == list(range(1, 101))
         assert rows(emitter) == 100
+
+
+def test_clock_goes_past_imported_events_but_not_past_absurd_ones(desk):
+    """What was imported counts as received; a clock that nobody can have had is passed over."""
+    from spec_kitty_sync.events.admission import admit
+
+    with open_emitter(desk.settings) as emitter:
+        event = json.loads(note(emitter).to_wire())
+        for number, clock in enumerate((700, 2**63 - 1)):
+            event.update(event_id=f"01ARZ3NDEKTSV4RRFFQ69G5FA{number}", lamport_clock=clock)
+            emitter.queue.append(admit(json.dumps(event).encode(), registry=default_registry()))
+    with open_emitter(desk.settings) as emitter:
+        assert note(emitter).lamport_clock == 701

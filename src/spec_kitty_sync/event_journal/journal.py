@@ -65,7 +65,8 @@ SELECT seq, event_id, body, body_sha256 FROM event_journal
 WHERE seq IN (SELECT value FROM json_each(?)) AND body IS NOT NULL ORDER BY seq
 """
 _HIGHEST_CLOCK = """
-SELECT coalesce(max(lamport_clock), 0), coalesce(max(seq), 0) FROM event_journal WHERE seq > ?
+SELECT coalesce(max(iif(lamport_clock <= ?2, lamport_clock, 0)), 0), coalesce(max(seq), 0)
+FROM event_journal WHERE seq > ?1
 """
 _CHUNK = 1000
 _NO_TOP = 2**63  # nothing was inserted: whatever is found was there before
@@ -225,10 +226,10 @@ class SqliteJournal:
         """Return (occurred_at, appended_at_ms) of the oldest event whose body is kept."""
         return oldest_retained(self._store)
 
-    def highest_clock(self, after: int = 0) -> tuple[int, int]:
-        """Return (highest Lamport clock, highest seq) of the rows with seq > *after*."""
+    def highest_clock(self, after: int = 0, *, limit: int = 2**63 - 1) -> tuple[int, int]:
+        """Return (highest Lamport clock up to *limit*, highest seq) of rows with seq > *after*."""
         with self._store.reading() as conn:
-            clock, seq = conn.execute(_HIGHEST_CLOCK, (after,)).fetchone()
+            clock, seq = conn.execute(_HIGHEST_CLOCK, (after, limit)).fetchone()
         return int(clock), int(seq)
 
 

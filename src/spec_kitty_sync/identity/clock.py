@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,8 +32,13 @@ SET value = max(value, ?1), journal_seq = max(journal_seq, ?2) WHERE id = 1
 _VALUE = "SELECT value FROM identity_clock WHERE id = 1"
 _JOURNAL_SEQ = "SELECT journal_seq FROM identity_clock WHERE id = 1"
 
-JournalHighest = Callable[[int], tuple[int, int]]
-"""Takes a seq, returns (highest clock, highest seq) of the journal's rows after it."""
+
+class ClockedJournal(Protocol):
+    """What the clock asks of the journal."""
+
+    def highest_clock(self, after: int = 0, *, limit: int = ...) -> tuple[int, int]:
+        """Return (highest clock up to *limit*, highest seq) of the rows after seq *after*."""
+        ...
 
 
 class TickingClock(Protocol):
@@ -86,14 +90,23 @@ class StoredClock:
         self._noting = threading.Lock()
         self._copied_at_s: float | None = None
 
-    def recover(self, journal_highest: JournalHighest) -> None:
+    def recover(self, journal: ClockedJournal) -> None:
         """Never fall behind the file or the journal; reads only journal rows not yet counted."""
         copy = read_clock_file(self._path, limit=CLOCK_LIMIT, now_ms=self._wall.now_ms())
+        self._floor = max(self._floor, copy)
+        self._count(journal)
+
+    def receive_all(self, journal: ClockedJournal) -> None:
+        """Receive every event that was appended without a tick, as an import does."""
+        self._count(journal)
+        self._catch_up()
+
+    def _count(self, journal: ClockedJournal) -> None:
         with self._store.reading() as conn:
             counted = int(conn.execute(_JOURNAL_SEQ).fetchone()[0])
-        highest, seq = journal_highest(counted)
+        highest, seq = journal.highest_clock(counted, limit=CLOCK_LIMIT)
         self._counted_seq = max(counted, seq)
-        self._floor = max(copy, min(highest, CLOCK_LIMIT))
+        self._floor = max(self._floor, highest)
 
     @property
     def value(self) -> int:
@@ -132,12 +145,15 @@ class StoredClock:
 
     def close(self) -> None:
         """Keep what was noted, and leave an exact copy."""
+        self._catch_up()
+        self._write_copy()
+
+    def _catch_up(self) -> None:
         with self._store.reading() as conn:
             behind = int(conn.execute(_VALUE).fetchone()[0]) < self._floor
         if behind:
             with self._store.transaction() as conn:
                 conn.execute(_RAISE, (self._floor, self._counted_seq))
-        self._write_copy()
 
     def _write_copy(self) -> None:
         write_clock_file(

@@ -56,7 +56,7 @@ def build_emitter(
     keeper = GateKeeper(settings, lambda: look(settings, clock=wall, registry=registry), wall)
     project = project_context(settings.cwd, settings.home)
     lamport = StoredClock(store, settings.home.clock_json, node_id=project.node_id, wall=wall)
-    lamport.recover(journal.highest_clock)
+    lamport.recover(journal)
 
     def new_id() -> str:
         return str(ULID())

@@ -21,6 +21,8 @@ from spec_kitty_sync.auth.credentials import Credentials, load_credentials
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.errors import MigrationError, SpecKittyError
 from spec_kitty_sync.event_journal.corrections import Corrections
+from spec_kitty_sync.identity.clock import StoredClock
+from spec_kitty_sync.identity.node import generate_node_id
 from spec_kitty_sync.registry_load import load_registry
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S
@@ -125,8 +127,17 @@ def _run(
         progress=progress,
     )
     report = migrator.run(sources)
+    _pass_imported_clocks(workspace, settings.home)
     notes = backfill(workspace, settings.home)
     return replace(report, notes=(*report.notes, *notes))
+
+
+def _pass_imported_clocks(workspace: Workspace, home: Home) -> None:
+    """Let our clock go past those of imported events, as it does for any event of others."""
+    lamport = StoredClock(
+        workspace.store, home.clock_json, node_id=generate_node_id(), wall=workspace.clock
+    )
+    lamport.receive_all(workspace.journal)
 
 
 @contextmanager
