@@ -19,7 +19,13 @@ _PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 _FAULTS: dict[str, tuple[str, ...]] = {
     "none": (),
     "few": ("conflict-is-success", "takes-naive-timestamp"),
-    "many": ("always-success",),
+    "many": (
+        "errors-as-html",
+        "takes-any-lane",
+        "takes-unicode-digits",
+        "refuses-extra-fields",
+        "wrong-method-is-500",
+    ),
 }
 _SIZES = {"wide": "1280,1500", "narrow": "420,1500"}
 

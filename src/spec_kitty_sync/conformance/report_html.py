@@ -88,7 +88,22 @@ def _section(report: dict[str, Any], outcome: str) -> str:
     if not found:
         return ""
     body = "".join(_finding(row, case) for row, case in found)
+    if outcome == "not_run":
+        body = _grouped(found)
     return f"<section><h2>{_TITLES[outcome]} ({len(found)})</h2>{body}</section>"
+
+
+def _grouped(found: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """Return one entry per reason, with the cases that it kept from running."""
+    names: dict[str, list[str]] = {}
+    for row, case in found:
+        name = f"{row['id']}[{case['case']}]" if case["case"] else row["id"]
+        names.setdefault(case["reason"], []).append(name)
+    return "".join(
+        f'<article class="not_run" data-outcome="not_run"><h3>{escape(reason)}</h3>'
+        f'<p class="soft">{len(kept)} cases: {escape(", ".join(kept))}</p></article>'
+        for reason, kept in names.items()
+    )
 
 
 def _finding(row: dict[str, Any], case: dict[str, Any]) -> str:
