@@ -131,7 +131,7 @@ def _take(workspace: Workspace, old: _OldTarget, answers: Sequence[_Answer]) -> 
 
 
 def _record(workspace: Workspace, target: Target, answers: Sequence[_Answer]) -> int:
-    """Write one log row for each moment, so that every event keeps when it was delivered."""
+    """Write one log row for each second, so that every event keeps when it was delivered."""
     ids = json.dumps([answer.event_id for answer in answers])
     with workspace.store.reading() as conn:
         seqs = dict(conn.execute(_NOT_SETTLED, (ids, target.target_id, target.epoch)).fetchall())
@@ -156,4 +156,4 @@ def _moment_ms(text: str | None) -> int | None:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 1000
