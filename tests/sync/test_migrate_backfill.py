@@ -68,7 +68,7 @@ def test_backfill_takes_over_final_answers_with_their_time(tmp_path: Path) -> No
     write_ledger(tmp_path, [*zip(ids, statuses, strict=False), ("unknown", "success")])
     before = image(tmp_path)
     report = migrate(settings_of(tmp_path))
-    assert any(note.startswith("3 events count as delivered") for note in report.notes)
+    assert any(note.startswith("3 events have their final answer") for note in report.notes)
     moment = 1_770_890_400_000
     assert standing(tmp_path) == {
         ids[0]: ("delivered", moment),
@@ -89,7 +89,7 @@ def test_backfill_happens_once(tmp_path: Path) -> None:
     migrate(settings_of(tmp_path))
     with closing(sqlite3.connect(tmp_path / "journal.db")) as conn:
         logged = conn.execute("SELECT count(*) FROM delivery_log").fetchone()
-    assert not any("delivered already" in n for n in migrate(settings_of(tmp_path)).notes)
+    assert not any("final answer" in n for n in migrate(settings_of(tmp_path)).notes)
     with closing(sqlite3.connect(tmp_path / "journal.db")) as conn:
         assert conn.execute("SELECT count(*) FROM delivery_log").fetchone() == logged == (1,)
 

@@ -81,7 +81,7 @@ def backfill(workspace: Workspace, home: Home) -> tuple[str, ...]:
     taken = sum(_take(workspace, target, answers.get(name, ())) for name, target in targets.items())
     if not taken:
         return ()
-    return (f"{taken} events count as delivered already: an older version recorded the answer.",)
+    return (f"{taken} events have their final answer from an older version already.",)
 
 
 def _read_targets(path: Path) -> dict[str, _OldTarget]:
