@@ -31,7 +31,7 @@ def place_of_the_bad_event_does_not_matter(probe: Probe, case: Case) -> None:
     probe.taken(reply, good, "the batch ends at its first bad event")
 
 
-@check("SKR-PAR-03")
+@check("SKR-PAR-07")
 def good_events_beside_a_bad_one_are_stored(probe: Probe, case: Case) -> None:
     first, bad, last = probe.make.events(3)
     reply = probe.post([first, _break(bad), last], note="good, bad, good")

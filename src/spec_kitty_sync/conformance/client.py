@@ -143,8 +143,11 @@ class Client:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if address.scheme == "http":
             return raw
-        context = ssl.create_default_context()
-        return context.wrap_socket(raw, server_hostname=address.host)
+        try:
+            return ssl.create_default_context().wrap_socket(raw, server_hostname=address.host)
+        except OSError:
+            raw.close()
+            raise
 
     def _drop(self, connection: http.client.HTTPConnection) -> None:
         connection.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from spec_kitty_sync.conformance.builder import Namespace
+from spec_kitty_sync.conformance.catalogue import load_catalogue
 from spec_kitty_sync.conformance.client import Address
 from spec_kitty_sync.conformance.listing import list_lines, plan_lines
 from spec_kitty_sync.conformance.options import OptionError, RunOptions, read_options
@@ -41,6 +42,7 @@ def prepare(config: pytest.Config) -> int | None:
     """Return an exit code when the run ends here; else leave what it needs in the stash."""
     try:
         options = options_of(config)
+        _check_names(options)
         if options.list_only or options.plan:
             lines = plan_lines(options) if options.plan else list_lines(options)
             sys.stdout.write("\n".join(lines) + "\n")
@@ -55,6 +57,13 @@ def prepare(config: pytest.Config) -> int | None:
         return _refuse(f"{found.problem}. {found.remedy}", found.exit_code)
     config.stash[PREPARED] = Prepared(options, address, namespace, found)
     return None
+
+
+def _check_names(options: RunOptions) -> None:
+    known = {row.id for row in load_catalogue().requirements}
+    unknown = sorted(options.only - known)
+    if unknown:
+        raise OptionError(f"there is no check {', '.join(unknown)}; --sk-list shows all")
 
 
 def options_of(config: pytest.Config) -> RunOptions:

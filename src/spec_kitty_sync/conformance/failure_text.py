@@ -10,7 +10,7 @@ from spec_kitty_sync.conformance.consequence import consequence_of
 from spec_kitty_sync.conformance.excerpt import excerpt
 from spec_kitty_sync.conformance.exchange import Exchange
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
-from spec_kitty_sync.conformance.reply import shorten
+from spec_kitty_sync.conformance.reply import shorten, visible
 
 _WIDTH = 100
 _LABEL = 13
@@ -117,7 +117,7 @@ def capsule_stem(result: CheckResult) -> str:
 
 def _line(label: str, text: str) -> list[str]:
     wrapped = textwrap.wrap(
-        text, _WIDTH - _LABEL - 2, break_long_words=True, break_on_hyphens=False
+        visible(text), _WIDTH - _LABEL - 2, break_long_words=True, break_on_hyphens=False
     ) or [""]
     head = f"  {label:<{_LABEL}}{wrapped[0]}"
     return [head] + [" " * (_LABEL + 2) + rest for rest in wrapped[1:]]

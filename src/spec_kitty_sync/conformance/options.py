@@ -54,6 +54,8 @@ def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOpti
     if profile not in PROFILES:
         raise OptionError(f"--sk-profile is one of {', '.join(PROFILES)}, not {profile!r}")
     token, visible = _token(option, ini, environ)
+    if token and not token.isprintable():
+        raise OptionError("the token holds a line break or another control character")
     return RunOptions(
         url=chosen("conformance"),
         token=token,

@@ -175,9 +175,22 @@ def reason_of(row: dict[str, Any]) -> str:
 
 
 def shorten(text: str, limit: int = _SHORT) -> str:
-    """Return *text* on one line of at most *limit* characters."""
-    flat = " ".join(text.split())
+    """Return *text* on one line of at most *limit* characters, safe for a terminal."""
+    flat = visible(" ".join(text.split()))
     return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
+
+
+def visible(text: str) -> str:
+    """Return *text* with everything escaped that a terminal would act on or cannot show.
+
+    What a receiver says is not trusted: no escape sequence of it reaches the screen.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
 
 
 def _either(values: Collection[object]) -> str:
