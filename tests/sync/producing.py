@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.auth.client import AuthClient
 from spec_kitty_sync.auth.credentials import Credentials
 from spec_kitty_sync.sync.config import Settings, write_settings
+from spec_kitty_sync.sync.emitter import EventEmitter
+from spec_kitty_sync.sync.emitting import open_emitter
+from spec_kitty_sync.sync.status import build_status
+from spec_kitty_sync.sync.websocket import WebSocketClient, WsDeadlines
+from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
 PASSWORD = "a-password-nobody-logs"
 TEAM = "team-a"
@@ -203,3 +209,38 @@ class Wire:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         source.close()
+
+
+def live_client(desk: Desk, url: str, emitter: EventEmitter, **deadlines: float) -> WebSocketClient:
+    """Return a client for the login of *desk*, not connected."""
+
+    def open_session() -> WsSession:
+        with HttpClient() as client:
+            return ask_session(url, client, desk.auth(url))
+
+    return WebSocketClient(
+        url, open_session, on_clock=emitter.clock.note, deadlines=WsDeadlines(**deadlines)
+    )
+
+
+@contextmanager
+def live_emitter(desk: Desk, url: str, **deadlines: float) -> Iterator[EventEmitter]:
+    """Yield an emitter with a connection that stands."""
+    with open_emitter(desk.settings) as emitter:
+        emitter.ws_client = live_client(desk, url, emitter, **deadlines)
+        emitter.ws_client.connect()
+        try:
+            yield emitter
+        finally:
+            emitter.ws_client.disconnect()
+
+
+def note(emitter: EventEmitter, text: str = "hello") -> str:
+    """Emit a history line and return its id."""
+    return emitter.emit_history_added("WP01", entry_type="note", entry_content=text).event_id
+
+
+def ledger(desk: Desk) -> tuple[int, int]:
+    """Return how many events are delivered, and how many still to deliver."""
+    section = build_status(desk.settings).delivery_ledger
+    return section.delivered_current_target, section.undelivered

@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from producing import Desk, Wire, wait_until
+from producing import Desk, Wire, ledger, live_client, live_emitter, note, wait_until
 
 from spec_kitty_sync._clock import SystemClock
-from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError
 from spec_kitty_sync.sync.delivering import drain_home
-from spec_kitty_sync.sync.emitter import EventEmitter
 from spec_kitty_sync.sync.emitting import open_emitter
 from spec_kitty_sync.sync.status import build_status
-from spec_kitty_sync.sync.websocket import WebSocketClient, WsDeadlines
-from spec_kitty_sync.sync.ws_session import WsSession, ask_session
-
-
-def live_client(desk: Desk, url: str, emitter: EventEmitter, **deadlines: float) -> WebSocketClient:
-    """Return a client for the login of *desk*, not connected."""
-
-    def open_session() -> WsSession:
-        with HttpClient() as client:
-            return ask_session(url, client, desk.auth(url))
-
-    return WebSocketClient(
-        url, open_session, on_clock=emitter.clock.note, deadlines=WsDeadlines(**deadlines)
-    )
-
-
-@contextmanager
-def live_emitter(desk: Desk, url: str, **deadlines: float) -> Iterator[EventEmitter]:
-    """Yield an emitter with a connection that stands."""
-    with open_emitter(desk.settings) as emitter:
-        emitter.ws_client = live_client(desk, url, emitter, **deadlines)
-        emitter.ws_client.connect()
-        try:
-            yield emitter
-        finally:
-            emitter.ws_client.disconnect()
-
-
-def note(emitter: EventEmitter, text: str = "hello") -> str:
-    """Emit a history line and return its id."""
-    return emitter.emit_history_added("WP01", entry_type="note", entry_content=text).event_id
-
-
-def ledger(desk: Desk) -> tuple[int, int]:
-    """Return how many events are delivered, and how many still to deliver."""
-    section = build_status(desk.settings).delivery_ledger
-    return section.delivered_current_target, section.undelivered
 
 
 @pytest.fixture
@@ -161,6 +120,8 @@ def test_cut_wire_leaves_the_event_to_the_drain_once(desk, receiver):
         wire.stall()
         second = note(emitter, "second")
         assert not emitter.ws_client.connected
+        claims = emitter.parts.store.conn.execute("SELECT count(*) FROM delivery_claims")
+        assert claims.fetchone() == (0,)
         wire.cut()
         wire.mend()
         third = note(emitter, "third")
