@@ -121,13 +121,17 @@ def test_closed_gate_keeps_a_live_connection_quiet(desk, make_receiver):
     desk.login(receiver.url)
     with live_emitter(desk, receiver.url) as emitter:
         sent = note(emitter)
-        desk.auth(receiver.url).logout()
-        (desk.project / ".kittify" / "config.yaml").write_text("sync:\n  mode: TEAMSPACE\n")
-        note(emitter)
+        config = desk.project / ".kittify" / "config.yaml"
+        before = config.read_text()
+        config.write_text(before + "sync:\n  mode: LOCAL_RETENTION\n")
+        kept = note(emitter)
         assert emitter.ws_client.connected
         assert receiver.ids() == [sent]
-    desk.login(receiver.url)
-    assert ledger(desk) == (1, 1)
+        config.write_text(before)
+        note(emitter)
+        drain_home(desk.settings)
+        assert receiver.ids()[:2] == [sent, kept]
+    assert ledger(desk) == (3, 0)
 
 
 def test_operators_token_goes_to_the_configured_origin_only(desk, teamspace, httpserver):
