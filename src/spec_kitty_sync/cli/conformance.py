@@ -27,7 +27,7 @@ def conformance() -> None:
 
 
 @conformance.command()
-@click.argument("url")
+@click.argument("url", required=False)
 @click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
 @click.option("--token", metavar="T", help="The token itself; the process list shows it.")
 @click.option("--profile", help="first-light, core, extended, hardened or soak.")
@@ -42,7 +42,9 @@ def conformance() -> None:
 @click.option("--plan", is_flag=True, help="Show what would be sent, send nothing.")
 @click.option("--list", "list", is_flag=True, help="List the checks, send nothing.")
 @click.option("--allow-production", is_flag=True, help="Also judge a production server.")
-def receiver(url: str, token: str | None, workers: str | None, **chosen: str | bool | None) -> None:
+def receiver(
+    url: str | None, token: str | None, workers: str | None, **chosen: str | bool | None
+) -> None:
     """Judge the receiver at URL, apart from any pytest configuration of this folder.
 
     \b
@@ -52,6 +54,9 @@ def receiver(url: str, token: str | None, workers: str | None, **chosen: str | b
     """
     from spec_kitty_sync.conformance.isolated import run_isolated
 
+    if url is None and not (chosen["list"] or chosen["plan"]):
+        click.echo("Give the URL of the receiver to judge.", err=True)
+        sys.exit(4)
     options = {name.replace("_", "-"): value for name, value in chosen.items()}
     sys.exit(run_isolated(url, token=token, workers=workers, options=options))
 
@@ -67,7 +72,7 @@ def explain(check_id: str) -> None:
     except KeyError as exc:
         raise UsageError(
             f"there is no check {check_id}",
-            remedy="Run `spec-kitty conformance receiver --list URL` to see all.",
+            remedy="Run `spec-kitty conformance receiver --list` to see all.",
         ) from exc
     click.echo("\n".join(lines))
 

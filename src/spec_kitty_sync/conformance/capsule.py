@@ -38,12 +38,12 @@ class Replayed:
     @property
     def same(self) -> bool:
         """Whether status code and result statuses are what they were."""
-        return _gist(self.then) == _gist(self.now)
+        return self.then.gist == self.now.gist
 
     @property
     def line(self) -> str:
         """The step in one line."""
-        then, now = _gist(self.then), _gist(self.now)
+        then, now = self.then.gist, self.now.gist
         tail = f"{then} (as before)" if then == now else f"then {then}, now {now}"
         return (
             f"{self.now.request.method} {self.now.request.path}  ({self.now.request.size})  {tail}"
@@ -65,7 +65,7 @@ def write_capsule(
         "title": requirement.title,
         "requirement": f"{requirement.clause}: {requirement.sentence}",
         "finding": None if finding is None else dict(vars(finding)),
-        "text": render(requirement, result),
+        "text": render(requirement, result, folder),
         "step": step,
         "url": url,
         "seed": namespace.seed,
@@ -169,15 +169,3 @@ def _with_new_ids(
     if changed == plain:
         return body
     return gzip.compress(changed, 6, mtime=0) if encoding == "gzip" else changed
-
-
-def _gist(one: Exchange) -> str:
-    if one.response is None:
-        return one.broke
-    try:
-        rows = json.loads(one.response.text)["results"]
-        said = ", ".join(str(row["status"]) for row in rows[:8])
-        more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
-        return f"{one.response.status} [{said}{more}]"
-    except (ValueError, KeyError, TypeError):
-        return str(one.response.status)

@@ -79,6 +79,8 @@ def write_reports(
     folder = prepared.options.report
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    for old in folder.glob("SK[RPM]-???-[0-9][0-9]*"):
+        old.unlink()  # capsules of an earlier run would be taken for this one's
     found, namespace = prepared.found, prepared.namespace
     facts = RunFacts(
         url=prepared.address.origin,
@@ -95,6 +97,7 @@ def write_reports(
             "capabilities": sorted(prepared.surroundings().capabilities),
             "limits": dict(found.limits),
         },
+        folder=folder,
         notes=conclusion.notes,
     )
     report = document(facts, catalogue, results, expected)

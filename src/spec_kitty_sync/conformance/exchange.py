@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+_SHOWN = 8
 TOKEN_NAME = "$SK_TOKEN"
 
 
@@ -84,6 +85,19 @@ class Exchange:
         ask = f"{self.request.method} {self.request.path}  ({self.request.size})"
         answer = str(self.response.status) if self.response else self.broke
         return f"{ask}  → {answer} in {self.elapsed_ms:.0f} ms"
+
+    @property
+    def gist(self) -> str:
+        """The answer in a few words: status code and result statuses, or what broke."""
+        if self.response is None:
+            return self.broke
+        try:
+            rows = json.loads(self.response.text)["results"]
+            said = [str(row["status"]) for row in rows]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return str(self.response.status)
+        more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        return f"{self.response.status} [{', '.join(said[:_SHOWN])}{more}]"
 
 
 def redact(exchange: Exchange, secrets: tuple[str, ...]) -> Exchange:

@@ -14,6 +14,7 @@ from spec_kitty_sync.conformance.reply import shorten, visible
 
 _WIDTH = 100
 _LABEL = 13
+_STEPS_SHOWN = 6
 
 
 def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".sk")) -> str:
@@ -24,6 +25,8 @@ def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".
     lines = [_headline(requirement, result)]
     lines += _line("requirement", f'{requirement.clause}: "{requirement.sentence}"')
     step = _step(result)
+    if step:
+        lines += _before(result, step)
     if step is not None:
         lines += _line(f"step {step + 1} of {len(result.exchanges)}", _summary(result, step))
         about = result.finding.about if result.finding else ""
@@ -48,6 +51,18 @@ def _step(result: CheckResult) -> int | None:
     if result.finding and result.finding.step:
         return result.finding.step - 1
     return len(result.exchanges) - 1
+
+
+def _before(result: CheckResult, step: int) -> list[str]:
+    """Return what came before the step in question: of a long story, its last steps."""
+    first = max(0, step - _STEPS_SHOWN)
+    lines = _line("before", f"{first} steps, then") if first else []
+    for place in range(first, step):
+        one = result.exchanges[place]
+        told = one.request.note or f"{one.request.method} {one.request.path}"
+        label = "before" if place == first and not lines else ""
+        lines += _line(label, f"{place + 1}. {told} → {one.gist}")
+    return lines
 
 
 def _summary(result: CheckResult, step: int) -> str:

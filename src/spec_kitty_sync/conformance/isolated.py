@@ -15,15 +15,20 @@ _PLUGIN = "spec_kitty_sync.conformance.plugin"
 
 
 def run_isolated(
-    url: str,
+    url: str | None,
     *,
     token: str | None = None,
     workers: str | None = None,
     options: Mapping[str, str | bool | None] | None = None,
 ) -> int:
-    """Judge the receiver at *url* in a child process and return pytest's exit code."""
+    """Judge the receiver at *url* in a child process and return pytest's exit code.
+
+    Without *url* only what sends nothing can be asked for (`list`, `plan`).
+    """
     command = [sys.executable, "-m", "pytest", "-c", str(shared_path("conformance", "pytest.ini"))]
-    command += ["--noconftest", "-p", _PLUGIN, f"--sk-conformance={url}"]
+    command += ["--noconftest", "-p", _PLUGIN]
+    if url:
+        command.append(f"--sk-conformance={url}")
     for name, value in (options or {}).items():
         if value is True:
             command.append(f"--sk-{name}")

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from spec_kitty_sync._clock import utc_iso
 from spec_kitty_sync.conformance import record
 from spec_kitty_sync.conformance.catalogue import Catalogue, Requirement
-from spec_kitty_sync.conformance.failure_text import render
+from spec_kitty_sync.conformance.failure_text import capsule_stem, render
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict
 
 FORMAT = "spec-kitty-conformance-report/1"
@@ -42,6 +43,7 @@ class RunFacts:
     namespace: str
     project_uuid: str
     receiver: Mapping[str, Any]
+    folder: Path = Path(".sk")
     notes: tuple[str, ...] = ()
 
 
@@ -53,7 +55,11 @@ def document(
 ) -> dict[str, Any]:
     """Return the report of a run as JSON values (schema: schemas/conformance-report.json)."""
     rows = [
-        _requirement(row, [results[key] for key in expected if key[0] == row.id and key in results])
+        _requirement(
+            row,
+            [results[key] for key in expected if key[0] == row.id and key in results],
+            facts.folder,
+        )
         for row in catalogue.requirements
         if any(key[0] == row.id for key in expected)
     ]
@@ -107,7 +113,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return next((outcome for outcome in _ORDER if outcome in found), Outcome.NOT_RUN)
 
 
-def _requirement(row: Requirement, results: list[CheckResult]) -> dict[str, Any]:
+def _requirement(row: Requirement, results: list[CheckResult], folder: Path) -> dict[str, Any]:
     return {
         "id": row.id,
         "level": row.level,
@@ -119,11 +125,11 @@ def _requirement(row: Requirement, results: list[CheckResult]) -> dict[str, Any]
         "sentence": row.sentence,
         "why": row.why,
         "outcome": worst(result.outcome for result in results).value,
-        "cases": [_case(row, result) for result in results],
+        "cases": [_case(row, result, folder) for result in results],
     }
 
 
-def _case(row: Requirement, result: CheckResult) -> dict[str, Any]:
+def _case(row: Requirement, result: CheckResult, folder: Path) -> dict[str, Any]:
     data = record.result_to_json(result)
     for name in ("id", "level", "profile"):
         del data[name]
@@ -131,7 +137,9 @@ def _case(row: Requirement, result: CheckResult) -> dict[str, Any]:
         _shorten(one["request"])
         _shorten(one["response"])
     found = result.outcome not in {Outcome.PASSED, Outcome.NOT_APPLICABLE}
-    data["text"] = render(row, result) if found else ""
+    kept = result.outcome in {Outcome.FAILED, Outcome.WARNING} and result.exchanges
+    data["capsule"] = f"{capsule_stem(result)}.json" if kept else ""
+    data["text"] = render(row, result, folder) if found else ""
     return data
 
 

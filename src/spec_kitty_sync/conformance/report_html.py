@@ -129,7 +129,11 @@ def _terms(row: dict[str, Any], case: dict[str, Any]) -> str:
             terms.append(("sender does", said))
         terms.append(("ruled out", _line_of(case["text"], "ruled out")))
         terms += [("replay", hint) for hint in _lines_of(case["text"], "replay")]
-    return "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in terms)
+    told = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in terms)
+    if not case["capsule"]:
+        return told
+    name = escape(case["capsule"], quote=True)
+    return f'{told}<dt>capsule</dt><dd><a href="{name}">{name}</a></dd>'
 
 
 def _line_of(text: str, label: str) -> str:
