@@ -217,7 +217,7 @@ def test_tokens_expire_and_belong_to_their_secret() -> None:
     user = User(Principal("ada", team="team-a"), password="x")
     directory = Directory([user], secret=b"1" * 32, clock=clock, lifetimes=Lifetimes(access_s=60))
     other = Directory([user], secret=b"2" * 32, clock=clock, lifetimes=Lifetimes())
-    access = directory.login("ada", "x")["access"]
+    access = directory.pair(directory.check_password("ada", "x"))["access"]
     assert directory.authenticate(f"Bearer {access}") == user.principal
     for refused in (lambda: other.verify(access, "access"), lambda: directory.verify(access, "ws")):
         with pytest.raises(Refusal):

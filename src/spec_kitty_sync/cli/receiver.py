@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spec_kitty_sync.cli.receiver_users import user
 from spec_kitty_sync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _COUNT = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
+_PUBLIC_URL = re.compile(r"https?://([\w.\-]+|\[[\da-fA-F:]+\])(:\d{1,5})?/?", re.ASCII)
 _MISSING = "the reference receiver needs the packages of the extra `receiver`"
 _INSTALL = "Run `pip install spec-kitty-sync[receiver]`."
 
@@ -27,13 +30,27 @@ def receiver() -> None:
     """Run the reference receiver."""
 
 
+receiver.add_command(user)
+
+
 @receiver.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8765, show_default=True, help="0 takes a free one.")
 @click.option(
     "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where events are kept; without it they are gone when the receiver ends.",
+    metavar="PATH|URL",
+    help="SQLite file or postgresql:// URL; without it events are gone when the receiver ends.",
+)
+@click.option(
+    "--workers", type=_COUNT, default=1, show_default=True, help="Processes; more need PostgreSQL."
+)
+@click.option("--public-url", metavar="URL", help="How clients reach it through a proxy.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="JSON lines on standard error; info has one per request.",
 )
 @click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
 @click.option("--token", help="The token itself; the process list shows it.")
@@ -42,6 +59,7 @@ def receiver() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="TOML file with users, teams and tokens.",
 )
+@click.option("--accounts", is_flag=True, help="Users stand in the database: `receiver user`.")
 @click.option("--no-auth", is_flag=True, help="Take events from anyone.")
 @click.option(
     "--max-batch-events", type=_COUNT, default=1000, show_default=True, help="Events per batch."
@@ -86,7 +104,7 @@ def serve(host: str, port: int, **options: Any) -> None:
     """Take events from drains and answer as the contract says.
 
     Standard output has one line, `listening on http://HOST:PORT`, once connections are
-    accepted. Choose exactly one of --token-env, --token, --users, --no-auth.
+    accepted. Choose exactly one of --token-env, --token, --users, --accounts, --no-auth.
 
     \b
     Examples:
@@ -105,7 +123,12 @@ def serve(host: str, port: int, **options: Any) -> None:
         settings = _settings(options, stack)
         _warn(settings)
         serve.serve(
-            settings, host=host, port=port, ready=lambda url: click.echo(f"listening on {url}")
+            settings,
+            host=host,
+            port=port,
+            workers=options["workers"],
+            log_level=options["log_level"],
+            ready=lambda url: click.echo(f"listening on {url}"),
         )
 
 
@@ -115,8 +138,10 @@ def _settings(options: dict[str, Any], stack: ExitStack) -> Settings:
     from spec_kitty_sync.receiver.settings import Deployment, Settings
 
     return Settings(
-        database=options["database"] or _temporary_database(stack),
+        database=_database(options["database"], stack),
         users=_users(options),
+        accounts=options["accounts"],
+        public_url=_public_url(options["public_url"]),
         limits=Limits(
             max_batch_events=options["max_batch_events"],
             max_event_bytes=options["max_event_bytes"],
@@ -143,10 +168,11 @@ def _settings(options: dict[str, Any], stack: ExitStack) -> Settings:
 def _users(options: dict[str, Any]) -> tuple[User, ...] | None:
     from spec_kitty_sync.receiver.users_file import read_users, single_user
 
-    chosen = [name for name in ("token_env", "token", "users", "no_auth") if options[name]]
+    names = ("token_env", "token", "users", "accounts", "no_auth")
+    chosen = [name for name in names if options[name]]
     if len(chosen) != 1:
         raise UsageError(
-            "choose exactly one of --token-env, --token, --users and --no-auth",
+            "choose exactly one of --token-env, --token, --users, --accounts and --no-auth",
             remedy="Run `spec-kitty receiver serve --help`.",
         )
     if options["users"]:
@@ -172,7 +198,19 @@ def _tiers(text: str | None) -> frozenset[int] | None:
     return frozenset(int(number) for number in numbers)
 
 
-def _temporary_database(stack: ExitStack) -> Path:
+def _public_url(text: str | None) -> str | None:
+    if text is not None and not _PUBLIC_URL.fullmatch(text):
+        raise UsageError(
+            "--public-url is no plain address", remedy="Write https://HOST or https://HOST:PORT."
+        )
+    return text
+
+
+def _database(address: str | None, stack: ExitStack) -> Path | str:
+    from spec_kitty_sync.receiver.database import database_address
+
+    if address is not None:
+        return database_address(address)
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spec-kitty-receiver-"))
     return Path(folder) / "receiver.db"
 
@@ -180,5 +218,5 @@ def _temporary_database(stack: ExitStack) -> Path:
 def _warn(settings: Settings) -> None:
     for fault in settings.faults:
         click.echo(f"FAULT {fault}: this receiver is broken on purpose", err=True)
-    if settings.users is None:
+    if settings.open_to_all:
         click.echo("no authentication: everyone who reaches the port may write", err=True)

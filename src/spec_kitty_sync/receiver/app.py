@@ -1,8 +1,9 @@
-"""The ASGI app: routes, and every answer a JSON object."""
+"""The ASGI app: its routes, and how every request ends: answered, counted, logged."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -20,7 +21,9 @@ from spec_kitty_sync.receiver.health import health
 from spec_kitty_sync.receiver.hooks import TestHooks
 from spec_kitty_sync.receiver.intake import discard_body
 from spec_kitty_sync.receiver.live import LiveEndpoint
+from spec_kitty_sync.receiver.logs import FIELDS
 from spec_kitty_sync.receiver.missions import MissionPages
+from spec_kitty_sync.receiver.operations import Operations
 from spec_kitty_sync.receiver.parts import Parts, Reply, healthy
 from spec_kitty_sync.receiver.reading import EventPages
 from spec_kitty_sync.receiver.refusal import Refusal
@@ -37,7 +40,11 @@ def build_app(
 ) -> ASGIApp:
     """Return the receiver as an ASGI app; *parts* default to the healthy ones."""
     parts = parts or healthy(settings)
-    receiver = Receiver(settings, parts, clock or SystemClock())
+    return app_of(Receiver(settings, parts, clock or SystemClock()))
+
+
+def app_of(receiver: Receiver) -> ASGIApp:
+    """Return the ASGI app that answers for *receiver*."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -56,15 +63,15 @@ def build_app(
         },
     )
     app.router.redirect_slashes = False
-    return parts.wrap(app)
+    return receiver.parts.wrap(app)
 
 
 def _routes(receiver: Receiver) -> list[BaseRoute]:
     pages, missions = EventPages(receiver), MissionPages(receiver)
-    tokens = TokenEndpoints(receiver)
+    tokens, operations = TokenEndpoints(receiver), Operations(receiver)
 
     async def health_page(request: Request) -> Response:
-        return receiver.reply(Reply("health", 200, health(receiver), {}))
+        return receiver.reply(Reply("health", 200, await health(receiver), {}))
 
     def route(name: str, path: str, handler: Handler, method: str = "GET") -> BaseRoute:
         return _route(receiver, name, path, handler, method)
@@ -79,6 +86,8 @@ def _routes(receiver: Receiver) -> list[BaseRoute]:
         route("token", "/api/v1/token/", tokens.login, "POST"),
         route("refresh", "/api/v1/token/refresh/", tokens.refresh, "POST"),
         route("ws-token", "/api/v1/ws-token", tokens.live, "POST"),
+        route("ready", "/ready", operations.ready),
+        route("metrics", "/metrics", operations.metrics),
         WebSocketRoute("/api/v1/ws/", LiveEndpoint(receiver).talk),
     ]
     if receiver.settings.test_hooks:
@@ -92,7 +101,7 @@ def _route(receiver: Receiver, name: str, path: str, handler: Handler, method: s
     """Return the route whose refusals are answered after the body has been read away."""
     allowed = ("GET", "HEAD") if method == "GET" else (method,)
 
-    async def endpoint(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         try:
             if request.method not in allowed:
                 raise Refusal(
@@ -107,6 +116,19 @@ def _route(receiver: Receiver, name: str, path: str, handler: Handler, method: s
             return await _refuse(receiver, name, request, unavailable)
         except ClientDisconnect:
             return Response(status_code=400)
+
+    async def endpoint(request: Request) -> Response:
+        started_s, status = time.perf_counter(), 500
+        try:
+            response = await answer(request)
+            status = response.status_code
+            return response
+        finally:
+            seconds = time.perf_counter() - started_s
+            receiver.metrics.request(name, status, seconds)
+            told = getattr(request.state, "told", {})
+            fields = {"route": name, "status": status, "ms": round(seconds * 1000, 1), **told}
+            _LOG.info("request", extra={FIELDS: fields})
 
     route = Route(path, endpoint, name=name)
     route.methods = None  # a wrong method must not fall through to a later, looser path

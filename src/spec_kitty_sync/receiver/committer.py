@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync.receiver.decide import Known, NewEvent
@@ -13,10 +15,25 @@ from spec_kitty_sync.receiver.store import EventStore, Identity
 _Waiting = tuple[Sequence[NewEvent], "asyncio.Future[Mapping[str, Known]]"]
 
 
+class Observe(Protocol):
+    """Learns of every commit."""
+
+    def __call__(self, events: int, seconds: float, *, failed: bool) -> None:
+        """Take how many events it had, how long it took, and whether it failed."""
+        ...
+
+
+def _nobody_observes(events: int, seconds: float, *, failed: bool) -> None:
+    return
+
+
 class Committer:
     """The one writer of a store, on a thread of its own."""
 
-    def __init__(self, store: EventStore, clock: Clock) -> None:
+    def __init__(
+        self, store: EventStore, clock: Clock, observe: Observe = _nobody_observes
+    ) -> None:
+        self._observe = observe
         self._store = store
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="receiver-store")
@@ -73,4 +90,12 @@ class Committer:
                     answer.set_result(stored.result()[index])
 
     def _add_group(self, group: Sequence[Sequence[NewEvent]]) -> list[Mapping[str, Known]]:
-        return self._store.add(group, now_ms=self._clock.now_ms())
+        started_s = time.perf_counter()
+        failed = True
+        try:
+            known = self._store.add(group, now_ms=self._clock.now_ms())
+            failed = False
+            return known
+        finally:
+            seconds = time.perf_counter() - started_s
+            self._observe(sum(map(len, group)), seconds, failed=failed)

@@ -37,6 +37,14 @@ class Database(Protocol):
         """
         ...
 
+    def change_many(self, query: str, many: Sequence[Sequence[Any]]) -> None:
+        """Run one statement with each of *many* in one transaction.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        ...
+
 
 def migration_steps(dialect: Dialect) -> list[str]:
     """Return the schema scripts of *dialect* in order."""

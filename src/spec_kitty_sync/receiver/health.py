@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.service import Receiver
 from spec_kitty_sync.receiver.settings import Settings
 
 
-def health(receiver: Receiver) -> dict[str, Any]:
-    """Return the health answer; no store access, no side effect."""
+async def health(receiver: Receiver) -> dict[str, Any]:
+    """Return the health answer, also while the store is away; no side effect."""
+    identity = receiver.identity
+    with contextlib.suppress(StoreError):
+        identity = await receiver.current_identity()
     settings = receiver.settings
     broken = {"faults": list(settings.faults)} if settings.faults else {}
     return {
         **broken,
         "status": "ok",
-        "server_instance_id": receiver.identity.server_instance_id,
+        "server_instance_id": identity.server_instance_id,
         "deployment_id": settings.deployment.deployment_id,
         "environment_name": settings.deployment.environment_name,
         "git_sha": settings.deployment.git_sha,
@@ -29,11 +34,11 @@ def health(receiver: Receiver) -> dict[str, Any]:
 def capabilities(settings: Settings) -> tuple[str, ...]:
     """Return the names of the optional behaviour that is switched on, sorted."""
     offered = {"read-back", "deploy-meta", "size-limit", "terminal", "websocket"}
-    if settings.users is None:
+    if settings.open_to_all:
         offered.add("anonymous")
     else:
         offered |= {"auth", "auth-expired"}
-        if any(user.principal.team for user in settings.users):
+        if settings.accounts or any(user.principal.team for user in settings.users or ()):
             offered.add("team-scope")
     if settings.pending_s:
         offered.add("pending")

@@ -11,13 +11,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.decide import Result
-from spec_kitty_sync.receiver.news import Subscription
 from spec_kitty_sync.receiver.principals import Principal, anyone
+from spec_kitty_sync.receiver.reading import may_see
 from spec_kitty_sync.receiver.refusal import Refusal
 from spec_kitty_sync.receiver.service import Receiver
-from spec_kitty_sync.receiver.split import split_frame
+from spec_kitty_sync.receiver.split import Element, split_frame
 
 _TRY_AGAIN_LATER = 1013
+_PAGE = 100
+_PAUSE_S = 1.0
 
 
 class LiveEndpoint:
@@ -33,10 +35,12 @@ class LiveEndpoint:
             await socket.send_denial_response(self._receiver.refusal("ws", refusal))
             return
         await socket.accept()
-        with self._receiver.news.subscribe(principal.scope) as subscription:
-            passing_on = asyncio.create_task(_pass_on(socket, subscription))
+        with self._receiver.feed.listen(principal.scope):
+            overview, own = self._receiver.overview, set[str]()
+            newest = await asyncio.to_thread(overview.newest_seq, principal.scope)
+            passing_on = asyncio.create_task(self._pass_on(socket, principal, newest, own))
             try:
-                await self._talk(socket, principal, subscription)
+                await self._talk(socket, principal, own)
             except WebSocketDisconnect:
                 return
             except StoreError:
@@ -47,14 +51,12 @@ class LiveEndpoint:
                     await passing_on
 
     def _authenticate(self, socket: WebSocket) -> Principal:
-        if self._receiver.settings.users is None:
+        if self._receiver.settings.open_to_all:
             return anyone(None)
         token = socket.headers.get("authorization", "").partition(" ")[2].strip()
         return self._receiver.directory.verify(token, "ws")
 
-    async def _talk(
-        self, socket: WebSocket, principal: Principal, subscription: Subscription
-    ) -> None:
+    async def _talk(self, socket: WebSocket, principal: Principal, own: set[str]) -> None:
         newest = await asyncio.to_thread(self._receiver.parts.store.newest_clock, principal.scope)
         await socket.send_json({"type": "snapshot", "lamport_clock": newest})
         while True:
@@ -62,12 +64,12 @@ class LiveEndpoint:
             if message["type"] == "websocket.disconnect":
                 return
             frame = message.get("text") or (message.get("bytes") or b"").decode("utf-8", "replace")
-            answer = await self._answer(principal, frame, subscription)
+            answer = await self._answer(principal, frame, own)
             if answer is not None:
                 await socket.send_text(json.dumps(answer))
 
     async def _answer(
-        self, principal: Principal, frame: str, subscription: Subscription
+        self, principal: Principal, frame: str, own: set[str]
     ) -> dict[str, Any] | None:
         try:
             kind = _frame_type(frame)
@@ -77,13 +79,47 @@ class LiveEndpoint:
                 return None
             if kind != "event":
                 return _error(None, "the frame has no known type")
-            verdict = self._receiver.judge(principal, split_frame(frame))
-            (result,) = await self._receiver.settle([verdict], sender=subscription)
+            result = await self._store(principal, split_frame(frame), own)
         except Refusal as refusal:
             return _error(None, refusal.error)
         except StoreError:
             return _error(None, "the store is unavailable", "failed_transient")
         return _ack(result)
+
+    async def _store(self, principal: Principal, element: Element, own: set[str]) -> Result:
+        """Settle one event; *own* holds the ids that need not be passed back to their sender."""
+        verdict = self._receiver.judge(principal, element)
+        name = element.event_id or ""
+        own.add(name)
+        stored = False
+        try:
+            (result,) = await self._receiver.settle(principal, [element], [verdict])
+            stored = result.status in ("success", "pending")
+            return result
+        finally:
+            if not stored:
+                own.discard(name)
+
+    async def _pass_on(
+        self, socket: WebSocket, principal: Principal, after: int, own: set[str]
+    ) -> None:
+        """Send what others store behind *after*, as long as the session lasts."""
+        store = self._receiver.parts.store
+        while True:
+            await self._receiver.feed.newer(principal.scope, after)
+            try:
+                page = await asyncio.to_thread(
+                    store.page, principal.scope, project_uuid=None, after=after, limit=_PAGE
+                )
+            except StoreError:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            for event in page.events:
+                after = event.seq
+                if event.event_id in own:
+                    own.discard(event.event_id)
+                elif may_see(principal, event):
+                    await socket.send_text(f'{{"type":"event","event":{event.body.decode()}}}')
 
 
 def _frame_type(frame: str) -> object:
@@ -104,8 +140,3 @@ def _ack(result: Result) -> dict[str, Any]:
 def _error(event_id: str | None, error: str, status: str = "rejected") -> dict[str, Any]:
     return {"type": "error", "event_id": event_id, "status": status, "error": error}
 
-
-async def _pass_on(socket: WebSocket, subscription: Subscription) -> None:
-    while True:
-        body = await subscription.next()
-        await socket.send_text(f'{{"type":"event","event":{body.decode()}}}')

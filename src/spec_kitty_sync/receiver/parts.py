@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.events.validation import Validator
+from spec_kitty_sync.receiver.database import Database
 from spec_kitty_sync.receiver.decide import Known, NewEvent, Result, Verdict, decide, fresh
 from spec_kitty_sync.receiver.inflate import BodyDecoder, body_decoder
 from spec_kitty_sync.receiver.judge import Judge, Rules, judge
@@ -63,6 +64,7 @@ class Parts:
     fresh: Callable[[Iterable[Verdict]], list[NewEvent]]
     decide: Decide
     store: EventStore
+    database: Database
     finish: Callable[[Reply], Reply]
     wrap: Callable[[ASGIApp], ASGIApp]
 
@@ -74,15 +76,17 @@ def healthy(settings: Settings) -> Parts:
         UsageError: `settings.packs` names a pack that nobody registered.
         RegistryLoadError: an extension of the registry is broken.
     """
+    store = store_at(settings.database)
     return Parts(
         limits=settings.limits,
-        authenticate=_anyone if settings.users is None else Directory.authenticate,
+        authenticate=_anyone if settings.open_to_all else Directory.authenticate,
         decoder=body_decoder,
         split=split_batch,
         judge=partial(judge, rules=_rules(settings)),
         fresh=fresh,
         decide=decide,
-        store=store_at(settings.database),
+        store=store,
+        database=store,
         finish=_unchanged,
         wrap=_unwrapped,
     )

@@ -101,6 +101,10 @@ class PostgresDatabase:
         with self.transaction() as conn:
             return conn.execute(_dialect(query), values).rowcount
 
+    def change_many(self, query: str, many: Sequence[Sequence[Any]]) -> None:
+        with self.transaction() as conn, conn.cursor() as cursor:
+            cursor.executemany(_dialect(query), many)
+
     def _upgrade(self, conn: Connection[tuple[Any, ...]]) -> None:
         conn.execute(_LOCK_SCHEMA)
         conn.execute(_VERSION_TABLE)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from spec_kitty_sync._clock import Clock
+from spec_kitty_sync.receiver.passwords import hash_token, password_matches
 from spec_kitty_sync.receiver.refusal import Refusal
 
-Kind = Literal["access", "refresh", "ws"]
+Kind = Literal["access", "refresh", "ws", "page"]
 _PREFIX = "sks1"
 
 
@@ -38,12 +39,24 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One line of the users file."""
+    """Someone who may log in: from the users file, or with hashes from the database.
+
+    A signed token is void once the `stamp` of its user is another.
+    """
 
     principal: Principal
     password: str | None = None
     tokens: tuple[str, ...] = ()
     expired_tokens: tuple[str, ...] = ()
+    password_hash: str | None = None
+    token_hash: str | None = None
+    stamp: str = ""
+
+    def knows(self, password: str) -> bool:
+        """Tell whether *password* is theirs; slow on purpose where it is hashed."""
+        if self.password is not None:
+            return _equal(password, self.password)
+        return password_matches(password, self.password_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Lifetimes:
     access_s: int = 3600
     refresh_s: int = 14 * 24 * 3600
     ws_s: int = 60
+    page_s: int = 12 * 3600
 
 
 Authenticate = Callable[[str | None], Principal]
@@ -79,6 +93,10 @@ class Directory:
         self, users: Sequence[User], *, secret: bytes, clock: Clock, lifetimes: Lifetimes
     ) -> None:
         self._users = {user.principal.username: user for user in users}
+        # An unknown user takes as long as a known one.
+        hashed = any(user.password_hash for user in users)
+        self._nobody = User(Principal(""), password=None if hashed else secrets.token_hex())
+        self._by_token = {user.token_hash: user for user in users if user.token_hash}
         self._secret = secret
         self._clock = clock
         self.lifetimes = lifetimes
@@ -97,18 +115,17 @@ class Directory:
             raise unauthorized("the Authorization header is no bearer token")
         return self._static(token) or self.verify(token, "access")
 
-    def login(self, username: object, password: object) -> dict[str, Any]:
-        """Return a new pair of tokens.
+    def check_password(self, username: object, password: object) -> Principal:
+        """Return who logs in; takes as long for an unknown user.
 
         Raises:
             Refusal: 401, unknown user or wrong password.
         """
         user = self._users.get(username) if isinstance(username, str) else None
-        expected = user.password if user else None
         given = password if isinstance(password, str) else ""
-        if not _equal(given, expected or secrets.token_hex()) or user is None:
+        if not (user or self._nobody).knows(given) or user is None:
             raise unauthorized("unknown user or wrong password")
-        return self._pair(user.principal)
+        return user.principal
 
     def refresh(self, token: object) -> dict[str, Any]:
         """Return a new pair of tokens for a refresh token.
@@ -116,13 +133,15 @@ class Directory:
         Raises:
             Refusal: 401, forged or expired.
         """
-        return self._pair(self.verify(token if isinstance(token, str) else "", "refresh"))
+        return self.pair(self.verify(token if isinstance(token, str) else "", "refresh"))
 
     def sign(self, principal: Principal, kind: Kind, lifetime_s: int) -> str:
         """Return a token that `verify` takes as *kind* for *lifetime_s* seconds."""
+        user = self._users.get(principal.username, self._nobody)
         claims = {
             "sub": principal.username,
             "kind": kind,
+            "stamp": user.stamp,
             "exp": self._clock.now_ms() + lifetime_s * 1000,
             "jti": secrets.token_hex(8),
         }
@@ -145,19 +164,22 @@ class Directory:
         if claims["exp"] <= self._clock.now_ms():
             raise unauthorized("the token has expired")
         user = self._users.get(claims["sub"])
-        if user is None:
+        if user is None or user.stamp != claims.get("stamp", ""):
             raise unauthorized("the token is not valid")
         return user.principal
 
     def _static(self, token: str) -> Principal | None:
+        if known := self._by_token.get(hash_token(token)):
+            return known.principal
         for user in self._users.values():
             if any(_equal(token, expired) for expired in user.expired_tokens):
                 raise unauthorized("the token has expired")
-            if any(_equal(token, known) for known in user.tokens):
+            if any(_equal(token, each) for each in user.tokens):
                 return user.principal
         return None
 
-    def _pair(self, principal: Principal) -> dict[str, Any]:
+    def pair(self, principal: Principal) -> dict[str, Any]:
+        """Return new tokens (CONTRACT 5, Auth)."""
         access_s, refresh_s = self.lifetimes.access_s, self.lifetimes.refresh_s
         return {
             "access": self.sign(principal, "access", access_s),

@@ -52,7 +52,7 @@ class EventPages:
         principal = self._receiver.authenticate(request.headers.get("authorization"))
         event_id = request.path_params["event_id"]
         event = await asyncio.to_thread(self._receiver.parts.store.event, principal.scope, event_id)
-        if event is None or not _may_see(principal, event):
+        if event is None or not may_see(principal, event):
             raise Refusal(404, "no such event")
         return Response(_entry(event), media_type="application/json")
 
@@ -63,7 +63,8 @@ def _entry(event: StoredEvent) -> bytes:
     return b'{"seq":%d,"received_at":"%s","event":%s}' % (event.seq, received_at, event.body)
 
 
-def _may_see(principal: Principal, event: StoredEvent) -> bool:
+def may_see(principal: Principal, event: StoredEvent) -> bool:
+    """Tell whether *principal* may read *event* of its scope."""
     if principal.projects is None:
         return True
     return str(json.loads(event.body)["project_uuid"]).lower() in principal.projects

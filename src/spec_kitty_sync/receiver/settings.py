@@ -22,12 +22,17 @@ class Deployment:
 class Settings:
     """`users` None: no authentication at all.
 
+    `database` is the path of an SQLite file or a `postgresql://` URL. With `accounts` the users
+    stand in it. `public_url` is how clients reach the receiver through a proxy.
+
     `pending_s` makes every stored event `pending` for that long; `protocols` None takes
     every protocol version; `faults` names what is broken on purpose.
     """
 
     database: Path | str
     users: tuple[User, ...] | None = None
+    accounts: bool = False
+    public_url: str | None = None
     limits: Limits = field(default_factory=Limits)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     deployment: Deployment = field(default_factory=Deployment)
@@ -38,3 +43,8 @@ class Settings:
     protocols: tuple[str, ...] | None = None
     test_hooks: bool = False
     faults: tuple[str, ...] = ()
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether nobody has to say who they are."""
+        return self.users is None and not self.accounts

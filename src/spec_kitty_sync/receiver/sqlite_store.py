@@ -142,6 +142,10 @@ class SqliteEventStore:
         with self._writing() as conn:
             return conn.execute(query, values).rowcount
 
+    def change_many(self, query: str, many: Sequence[Sequence[Any]]) -> None:
+        with self._writing() as conn:
+            conn.executemany(query, many)
+
     def close(self) -> None:
         if self._store is not None:
             self._store.close()

@@ -27,7 +27,8 @@ class TokenEndpoints:
     async def login(self, request: Request) -> Response:
         """Answer username and password with a pair of tokens."""
         fields = await self._fields(request)
-        content = self._receiver.directory.login(fields.get("username"), fields.get("password"))
+        principal = await self._receiver.log_in(fields.get("username"), fields.get("password"))
+        content = self._receiver.directory.pair(principal)
         return self._receiver.reply(Reply("token", 200, content, {"Cache-Control": "no-store"}))
 
     async def refresh(self, request: Request) -> Response:
@@ -41,9 +42,9 @@ class TokenEndpoints:
         directory = self._receiver.directory
         principal = self._receiver.authenticate(request.headers.get("authorization"))
         lifetime_s = directory.lifetimes.ws_s
-        scheme = "wss" if request.url.scheme == "https" else "ws"
+        public_url = self._receiver.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
         content = {
-            "ws_url": f"{scheme}://{request.url.netloc}/api/v1/ws/",
+            "ws_url": f"ws{public_url.removeprefix('http').rstrip('/')}/api/v1/ws/",
             "ws_token": directory.sign(principal, "ws", lifetime_s),
             "expires_in": lifetime_s,
             "session_id": secrets.token_hex(8),
