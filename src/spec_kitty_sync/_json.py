@@ -28,6 +28,7 @@ from spec_kitty_sync.errors import JsonError
 MAX_DEPTH = 64
 BOM = b"\xef\xbb\xbf"
 
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
 
 
@@ -90,7 +91,7 @@ def dumps(value: Any) -> bytes:
         JsonError: something in it has no strict JSON form; `facts["pointer"]` says where.
     """
     _check_encodable(value)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODE(value).encode()
 
 
 def dumps_indented(value: Any) -> bytes:

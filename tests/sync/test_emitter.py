@@ -280,3 +280,13 @@ def test_clock_goes_past_imported_events_but_not_past_absurd_ones(desk):
             emitter.queue.append(admit(json.dumps(event).encode(), registry=default_registry()))
     with open_emitter(desk.settings) as emitter:
         assert note(emitter).lamport_clock == 701
+
+
+@pytest.mark.parametrize("subject", ["\ud800", 7, None, b"x", "", float("nan")])
+def test_subject_that_is_no_text_is_refused(emitter, subject):
+    """What an event is about must be text that every reader understands."""
+    with pytest.raises(InvalidEventError):
+        emitter.emit("HistoryAdded", subject, NOTE)
+    with pytest.raises(InvalidEventError):
+        emitter.emit("HistoryAdded", "WP01", NOTE, correlation_id=subject or "no")
+    assert rows(emitter) == 0

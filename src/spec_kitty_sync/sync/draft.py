@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import JSONEncoder
 from typing import Any
 
 from spec_kitty_sync._clock import Clock, IdSource, utc_iso
@@ -16,6 +17,7 @@ from spec_kitty_sync.events.validation import Validation
 from spec_kitty_sync.sync.project_context import ProjectContext
 
 LOCAL_TEAM = "local"
+_ENCODE = JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Draft:
     def body(self, lamport_clock: int, correlation_id: str) -> bytes:
         """Return the whole envelope."""
         order = b'"lamport_clock":%d,"correlation_id":' % lamport_clock
-        return b"".join((self.head, order, dumps(correlation_id), b",", self.tail))
+        return b"".join((self.head, order, _encoded(correlation_id), b",", self.tail))
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,20 @@ class DraftMaker:
             value = getattr(facts, name)
             if value:
                 tail[name] = value
-        tail["payload"] = dict(payload)
         try:
-            return Draft(event_id, dumps(head)[:-1] + b",", dumps(tail)[1:])
+            _encoded(options.correlation_id)  # joins later, but what has no bytes is refused here
+            body = b',"payload":%b}' % dumps(dict(payload))
+            return Draft(event_id, _encoded(head)[:-1] + b",", _encoded(tail)[1:-1] + body)
         except JsonError as error:
-            path = str(error.facts.get("pointer", ""))
+            path = f"/payload{error.facts.get('pointer', '')}"
             raise _refused(event_type, error.facts["reason"], path, error.message) from None
+        except (TypeError, ValueError) as error:
+            # Validation reads the bytes strictly; here is only what has none.
+            raise _refused(event_type, "json_syntax", "", str(error)) from None
+
+
+def _encoded(value: object) -> bytes:
+    return _ENCODE(value).encode()
 
 
 def refuse_invalid(verdict: Validation, *, identity_missing: bool) -> None:
