@@ -72,7 +72,7 @@ def back_up(settings: Settings, path: Path) -> BackupReport:
     """
     from spec_kitty_sync.sync import backup
 
-    return backup.back_up(settings.home, path)
+    return backup.back_up(settings.home, path.absolute())
 
 
 def restore(settings: Settings, path: Path) -> RestoreReport:
@@ -83,4 +83,4 @@ def restore(settings: Settings, path: Path) -> RestoreReport:
     """
     from spec_kitty_sync.sync import backup
 
-    return backup.restore(settings.home, path)
+    return backup.restore(settings.home, path.absolute())

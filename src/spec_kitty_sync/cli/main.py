@@ -11,7 +11,12 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from spec_kitty_sync import __version__
-from spec_kitty_sync.cli.render_error import interrupted, report_error, report_usage
+from spec_kitty_sync.cli.render_error import (
+    interrupted,
+    report_error,
+    report_os_error,
+    report_usage,
+)
 from spec_kitty_sync.errors import SpecKittyError
 
 WANTS_JSON = "spec_kitty_sync.wants_json"
@@ -130,6 +135,8 @@ def run(argv: list[str] | None = None) -> NoReturn:
         # The reader of our output went away; what was done stays done.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as exc:
+        code = report_os_error(exc, as_json=bool(wants_json))
     sys.exit(code if isinstance(code, int) else 0)
 
 

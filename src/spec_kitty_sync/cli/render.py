@@ -49,7 +49,10 @@ def table(*headers: str, title: str | None = None) -> Table:
     made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for header in headers:
         numeric = header.startswith("#")
-        made.add_column(header.lstrip("#"), justify="right" if numeric else "left")
+        # Nothing is cut off: an id or an address that is not whole is of no use.
+        made.add_column(
+            header.lstrip("#"), justify="right" if numeric else "left", overflow="fold"
+        )
     return made
 
 

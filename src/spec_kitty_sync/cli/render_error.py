@@ -44,6 +44,16 @@ def report_usage(exc: click.UsageError, *, as_json: bool) -> int:
     return exc.exit_code
 
 
+def report_os_error(exc: OSError, *, as_json: bool) -> int:
+    """Print that a file could not be read or written, and return the exit code for that."""
+    message = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
+    remedy = "Check the file and its permissions, then run the same command again."
+    if as_json:
+        _print_object(3, "file", message, remedy, {})
+    click.echo(f"error: {visible(message)} — {remedy}", err=True)
+    return 3
+
+
 def _print_object(
     exit_code: int, code: str, message: str, remedy: str, facts: Mapping[str, Any]
 ) -> None:

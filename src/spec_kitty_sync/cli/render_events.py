@@ -31,6 +31,15 @@ def event(view: EventView, *, as_json: bool) -> int:
     return 0
 
 
+def stored(view: EventView) -> int:
+    """Print the event's bytes as they are stored; 1 if they are gone."""
+    if view.text is None:
+        say(f"the bytes of {view.event_id} are gone: {view.removed}", err=True)
+        return 1
+    click.echo(view.text)
+    return 0
+
+
 def _field(label: str, text: object) -> str:
     return wrapped(visible(str(text)), indent=_LABEL, first=f"{label:<{_LABEL}}")
 

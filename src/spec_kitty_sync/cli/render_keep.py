@@ -33,7 +33,7 @@ def targets(found: Sequence[TargetSummary], *, as_json: bool) -> int:
     if not found:
         say("Nothing was delivered to any target yet.")
         return 0
-    made = table("#no", "address", "team", "#delivered", "last delivery (UTC)", "state")
+    made = table("#no", "address", "team", "#delivered", "last (UTC)", "state")
     for each in found:
         made.add_row(
             str(each.target_id),

@@ -68,7 +68,7 @@ def _delivering(report: StatusReport) -> Iterator[str]:
     background, now = report.background, report.generated_at
     if report.target_authority.resolved_server_url is None:
         return
-    yield _field("delivery", f"the last {when(background.last_delivery_at, now)}")
+    yield _field("last sent", when(background.last_delivery_at, now))
     if background.last_stop:
         stopped = background.last_stop.replace("_", " ")
         tried = when(background.last_attempt_at, now)
@@ -108,7 +108,7 @@ def _journal(report: StatusReport) -> Iterator[str]:
         text += f", growing {size(journal.growth_bytes_per_day)} a day"
     yield _field("journal", text)
     if journal.oldest_retained_event_at:
-        yield _field("", f"the oldest from {when(journal.oldest_retained_event_at, now)}")
+        yield _field("", f"oldest: {when(journal.oldest_retained_event_at, now)}")
     if journal.archived_event_count:
         yield _field("", f"{plural(journal.archived_event_count, 'event')} archived or collected")
     if journal.gc_suggestion:

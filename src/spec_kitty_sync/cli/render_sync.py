@@ -107,7 +107,7 @@ def _why_it_stopped(drain: DrainReport) -> None:
     if drain.stop is None:
         return
     click.echo(paint(wrapped(visible(f"Stopped: {drain.stop.message}."), indent=2), fg="yellow"))
-    if drain.stop.server_words:
+    if drain.stop.server_words and drain.stop.server_words not in drain.stop.message:
         click.echo(wrapped(visible(drain.stop.server_words), indent=4, first="  the server says: "))
     click.echo(wrapped(visible(drain.stop.remedy), indent=4, first="  → "))
 

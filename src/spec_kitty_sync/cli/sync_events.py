@@ -25,6 +25,7 @@ _limit = click.option(
 @click.option("--state", type=click.Choice(_STATES), help="List the events in this state.")
 @click.option("--held", metavar="REASON", help="List the events held for this reason.")
 @_limit
+@click.option("--raw", is_flag=True, help="Print only the stored bytes of the event.")
 @home_option
 @json_option
 def show(
@@ -32,6 +33,7 @@ def show(
     state: str | None,
     held: str | None,
     limit: int,
+    raw: bool,
     home: Path | None,
     as_json: bool,
 ) -> int:
@@ -45,7 +47,8 @@ def show(
     """
     settings = settings_from(home)
     if event_id is not None:
-        return render_events.event(api.show(settings, event_id), as_json=as_json)
+        view = api.show(settings, event_id)
+        return render_events.stored(view) if raw else render_events.event(view, as_json=as_json)
     if state is None and held is None:
         raise UsageError(
             "which event?", remedy="Name its id, or give --state STATE or --held REASON."
@@ -109,7 +112,7 @@ def replace(
 
     \b
     Examples:
-      spec-kitty sync show 01JN8Z6Q3V5D2X7KQ4R9T0ABCD --json | jq .envelope > event.json
+      spec-kitty sync show 01JN8Z6Q3V5D2X7KQ4R9T0ABCD --raw > event.json
       spec-kitty sync replace 01JN8Z6Q3V5D2X7KQ4R9T0ABCD --file event.json --reason typo
       spec-kitty sync replace --file corrected.jsonl
     """

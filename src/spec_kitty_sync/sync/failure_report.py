@@ -33,6 +33,11 @@ def remedy_for(state: DeliveryState, category: str) -> str:
             "The server holds other content under this id. See ours with `spec-kitty sync show "
             "EVENT_ID`, give it up with `spec-kitty sync discard EVENT_ID --reason TEXT`."
         )
+    if category == "data_tier":
+        return (
+            "The server does not take this data tier. Put a lower one in with `spec-kitty sync "
+            "replace EVENT_ID --file FILE`, or give it up with `spec-kitty sync discard`."
+        )
     if category == "server_error":
         return "Run `spec-kitty sync retry --dead --terminal` when the server is mended."
     if state is DeliveryState.REJECTED:

@@ -1,5 +1,6 @@
 """Why events stay on this machine: one sentence and one command for each reason."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -17,16 +18,21 @@ def _listed(code: str) -> str:
     )
 
 
-def hold_reason(code: str) -> HoldReason:
-    """Return what *code* means; an unknown one is shown as it is."""
+def hold_reason(code: str, *, teams: Sequence[str] = ()) -> HoldReason:
+    """Return what *code* means; an unknown one is shown as it is.
+
+    *teams* are those whose events a target of another team is not sent.
+    """
     match code:
         case "local_only":
             return HoldReason("tier 0, stays on this machine by choice", None)
         case "no_identity":
             return HoldReason("without project identity (project_uuid)", _listed(code))
         case "other_team":
+            name = teams[0] if teams else "TEAM"
             return HoldReason(
-                "of another team", "Run `spec-kitty sync now --include-team TEAM` to send them."
+                f"of {', '.join(teams)}" if teams else "of another team",
+                f"Run `spec-kitty sync now --include-team {name}` to send them all the same.",
             )
         case "migration_conflict":
             return HoldReason(

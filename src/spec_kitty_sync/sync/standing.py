@@ -38,6 +38,7 @@ class Standing(NamedTuple):
     stats: QueueStats
     oldest_ms: int | None
     groups: tuple[CountGroup, ...]
+    other_teams: tuple[str, ...] = ()
 
 
 def read_standing(workspace: Workspace) -> Standing:
@@ -58,7 +59,13 @@ def read_standing(workspace: Workspace) -> Standing:
     shown = {code: n for code, n in held.items() if code not in _SHOWN_ELSEWHERE}
     ledger = _ledger(workspace, target, by_state, sum(shown.values()), fresh)
     stats, oldest_ms = _queue_stats(workspace, target, ledger)
-    return Standing(target, ledger, shown, stats, oldest_ms, groups)
+    teams = _other_teams(groups, target.team_slug) if target and "other_team" in shown else ()
+    return Standing(target, ledger, shown, stats, oldest_ms, groups, teams)
+
+
+def _other_teams(groups: Iterable[CountGroup], team: str | None) -> tuple[str, ...]:
+    found = {group.team for group in groups if barrier_of(group, team) == "other_team"}
+    return tuple(sorted(name for name in found if name))
 
 
 def _opened(workspace: Workspace, target: Target | None, count: int) -> Barriers:

@@ -204,7 +204,11 @@ def _moment(epoch_ms: int | None) -> str | None:
 
 def _held(standing: Standing) -> tuple[Held, ...]:
     counts = sorted(standing.held.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Held(code, count, *hold_reason(code)) for code, count in counts if count)
+    return tuple(
+        Held(code, count, *hold_reason(code, teams=standing.other_teams))
+        for code, count in counts
+        if count
+    )
 
 
 def _terminal(store: Store | None, standing: Standing) -> TerminalSection:
