@@ -27,7 +27,7 @@ bench: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[conformance,receiver,postgres]" --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[conformance,receiver,postgres,websocket]" --group dev
 	@touch $(STAMP)
 
 clean:

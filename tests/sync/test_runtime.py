@@ -174,6 +174,23 @@ def answer_health_only(listener: socket.socket) -> None:
             kept.append(connection)
 
 
+def test_stalled_connection_never_holds_the_end_up(in_process, make_receiver):
+    """With a live connection that has gone silent, the end keeps to its bound as well."""
+    receiver = make_receiver()
+    wire = Wire(receiver.port)
+    in_process.target(wire.url)
+    in_process.login(wire.url)
+    emitter = runtime.get_emitter()
+    client = wait_until(lambda: emitter.ws_client)
+    wait_until(lambda: client.connected)
+    wire.stall()
+    emitter.parts.on_waiting()
+    began = time.monotonic()
+    runtime.reset_runtime()
+    assert time.monotonic() - began < STOP_BOUND_S + 0.5
+    wire.cut()
+
+
 def test_killed_process_is_seen_and_its_events_are_delivered(desk, make_receiver):
     """A killed service shows as dead; what it had claimed is delivered by the next drain."""
     receiver = make_receiver()

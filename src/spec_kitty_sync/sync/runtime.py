@@ -35,6 +35,7 @@ from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
 _LOG = logging.getLogger(__name__)
 _SESSION_DEADLINE_S = 10.0
+_SERVICE_SHARE = 0.75  # of the time for goodbye; the rest is the live connection's
 
 
 def current_settings() -> Settings:
@@ -87,9 +88,9 @@ class SyncRuntime:
             emitter.ws_client = self.ws_client
 
     def stop(self, bound_s: float = STOP_BOUND_S) -> None:
-        """Stop the service and the connection, within *bound_s* each at most."""
+        """Stop the service, then the connection, within *bound_s* in all."""
         if self.background_service is not None:
-            self.background_service.stop(bound_s)
+            self.background_service.stop(bound_s * _SERVICE_SHARE)
         if self.ws_client is not None:
             self.ws_client.disconnect()
             self.ws_client = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _OPEN_S = 10.0
-_CLOSE_S = 1.0
+_CLOSE_S = 0.25
 _ACK_S = 10.0
 _LARGEST_FRAME = 1024 * 1024
 _REASON_LIMIT = 500
@@ -32,7 +32,10 @@ _REASON_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class WsDeadlines:
-    """Seconds to wait for the handshake and the snapshot, for an ack, for the goodbye."""
+    """Seconds to wait for the handshake and the snapshot, for an ack, for the goodbye.
+
+    The goodbye is short: a command may be waiting for it at its end.
+    """
 
     open_s: float = _OPEN_S
     ack_s: float = _ACK_S
