@@ -49,6 +49,8 @@ values = st.recursive(
         (b"{}{}", "json_syntax", ""),
         (b"[}", "json_syntax", "/0"),
         (b"[NaN]", "json_number", "/0"),
+        (b"[1e999]", "json_number", "/0"),
+        (b'{"a":-1E+400}', "json_number", "/a"),
         (b'{"a":[-Infinity]}', "json_number", "/a/0"),
         (b'{"a":1,"a":2}', "json_duplicate_key", "/a"),
         (b'{"a":1,"\\u0061":2}', "json_duplicate_key", "/a"),
@@ -88,6 +90,7 @@ def test_loads_strict_refuses_with_reason_and_place(
         (b'["\\ud83d\\ude00\\u0000"]', ["\U0001f600\x00"]),
         (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
         (b"[1e2,-0.5,1E-2]", [100.0, -0.5, 0.01]),
+        (b"[1.7e308,1e-999]", [1.7e308, 0.0]),
     ],
 )
 def test_loads_strict_takes_what_is_strict(data: bytes, value: Any) -> None:
@@ -201,6 +204,7 @@ def test_canonical_content_of_any_depth() -> None:
     ("value", "reason", "place"),
     [
         ({"a": float("nan")}, "json_number", "/a"),
+        ({"a": float("inf")}, "json_number", "/a"),
         ({"a": ["\ud800"]}, "json_surrogate", "/a/0"),
         ({"a": 2**63}, "json_integer_range", "/a"),
         ({"a": {1: 2}}, "json_syntax", "/a"),
@@ -213,6 +217,18 @@ def test_dumps_refuses_what_json_cannot_say(value: Any, reason: str, place: str)
     with pytest.raises(JsonError) as caught:
         dumps(value)
     assert (caught.value.facts["reason"], caught.value.facts["pointer"]) == (reason, place)
+
+
+@pytest.mark.parametrize("innermost", [[], {}, (), [1], {"a": None}])
+def test_dumps_takes_exactly_the_depth_that_loads_strict_takes(innermost: Any) -> None:
+    """Whatever is written can be read back: 64 levels pass, 65 do not, empty or not."""
+    value = innermost
+    for _ in range(63):
+        value = [value]
+    loads_strict(dumps(value))
+    with pytest.raises(JsonError) as caught:
+        dumps([value])
+    assert caught.value.facts["reason"] == "json_depth"
 
 
 def test_dumps_keeps_key_order_and_is_compact() -> None:

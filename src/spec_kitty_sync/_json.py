@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import cache
+from math import isfinite, isinf
 from typing import Any
 
 from spec_kitty_sync._json_walk import (
@@ -37,8 +38,8 @@ def loads_strict(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
 
     Raises:
         JsonError: `facts["reason"]` is one of json_encoding, json_bom, json_syntax, json_number
-            (NaN, Infinity), json_duplicate_key, json_surrogate, json_depth, json_integer_range;
-            `facts["offset"]` (characters) or `facts["pointer"]` says where.
+            (NaN, Infinity, 1e999), json_duplicate_key, json_surrogate, json_depth,
+            json_integer_range; `facts["offset"]` (characters) or `facts["pointer"]` says where.
     """
     try:
         value = _from_json()(data, allow_inf_nan=False)
@@ -146,7 +147,7 @@ def _plain(data: bytes, value: Any, max_depth: int) -> bool:
 
 
 def _count_keys(value: Any) -> int:
-    """Return how many object keys *value* holds, or -1 when an integer exceeds 64 bits."""
+    """Return how many object keys *value* holds, or -1 when a number is out of range."""
     kind = type(value)
     if kind is dict:
         total = len(value)
@@ -155,7 +156,9 @@ def _count_keys(value: Any) -> int:
         total = 0
         items = value
     else:
-        return -1 if kind is int and not INT64_MIN <= value <= INT64_MAX else 0
+        if kind is int:
+            return 0 if INT64_MIN <= value <= INT64_MAX else -1
+        return -1 if kind is float and isinf(value) else 0
     for item in items:
         kind = type(item)
         if kind is str or item is None:
@@ -188,7 +191,7 @@ def _check_encodable(value: Any) -> None:
     stack: list[tuple[Any, str, int]] = [(value, "", 0)]
     while stack:
         item, pointer, depth = stack.pop()
-        if depth > MAX_DEPTH:
+        if depth >= MAX_DEPTH and isinstance(item, dict | list | tuple):
             raise json_error("json_depth", f"nested deeper than {MAX_DEPTH}", pointer=pointer[:200])
         if isinstance(item, dict):
             for key, inner in item.items():
@@ -215,7 +218,7 @@ def _check_scalar(item: Any, pointer: str) -> None:
             if not INT64_MIN <= item <= INT64_MAX:
                 raise json_error("json_integer_range", "does not fit in 64 bits", pointer=pointer)
         case float():
-            if item != item or item in (float("inf"), float("-inf")):
+            if not isfinite(item):
                 raise json_error("json_number", f"{item} is not a JSON number", pointer=pointer)
         case _:
             name = type(item).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from math import isinf
 from typing import Any, TypeVar
 
 from spec_kitty_sync.errors import JsonError
@@ -170,9 +171,13 @@ class StrictWalk(Walk):
         elif token in ("NaN", "Infinity", "-Infinity"):
             message = f"{token} is not a JSON number"
             raise json_error("json_number", message, pointer=self.pointer())
-        elif _INTEGER.fullmatch(token) and not _fits_64_bits(token):
-            message = f"integer {token[:24]} does not fit in 64 bits"
-            raise json_error("json_integer_range", message, pointer=self.pointer())
+        elif _INTEGER.fullmatch(token):
+            if not _fits_64_bits(token):
+                message = f"integer {token[:24]} does not fit in 64 bits"
+                raise json_error("json_integer_range", message, pointer=self.pointer())
+        elif token not in ("true", "false", "null") and isinf(float(token)):
+            message = f"{token[:24]} is larger than any 64-bit float"
+            raise json_error("json_number", message, pointer=self.pointer())
 
     def _refuse_surrogates(self, text: str) -> None:
         if SURROGATE.search(text):

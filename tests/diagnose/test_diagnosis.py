@@ -13,7 +13,7 @@ from judged import Given, body, diagnose, judged
 from spec_kitty_sync.cli.main import cli
 from spec_kitty_sync.diagnose import CODES, DiagnoseResult, Row, Rules, Verdict
 from spec_kitty_sync.diagnose.causes import category_of, remedy_of
-from spec_kitty_sync.diagnose.tally import MOST_PLACES, MOST_TYPES, OTHERS
+from spec_kitty_sync.diagnose.tally import LONGEST_TYPE, MOST_PLACES, MOST_TYPES, OTHERS
 from spec_kitty_sync.errors import SourceError, UsageError
 
 UNREADABLE = [b"not json", b'{"event_id": ', b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b""]
@@ -233,6 +233,13 @@ def test_counts_stay_bounded_whatever_the_input_names() -> None:
     (cause,) = report.causes
     assert len(cause.places) == MOST_PLACES + 1
     assert sum(each.events for each in cause.places) == cause.events == many
+
+
+def test_long_type_is_counted_under_its_beginning() -> None:
+    """A type as long as an event may be does not stay in memory whole."""
+    _, report = diagnose(Given("a", [body(event_type="T" * 9000)]))
+    (name,) = report.summary.by_type
+    assert name == "T" * LONGEST_TYPE
 
 
 def test_memory_does_not_grow_with_the_events() -> None:

@@ -38,6 +38,11 @@ RAW_CASES: tuple[tuple[str, bytes, dict[str, Any]], ...] = (
     ("nan", _with('"score": NaN'), _bad("json_number", "/score", hold="json_number")),
     ("infinity", _with('"score": -Infinity'), _bad("json_number", "/score", hold="json_number")),
     (
+        "float-beyond-64-bits",
+        _with('"score": 1e999'),
+        _bad("json_number", "/score", hold="json_number"),
+    ),
+    (
         "duplicate-key",
         _with('"lamport_clock": 8'),
         _bad("json_duplicate_key", "/lamport_clock", hold="json_duplicate_key"),

@@ -9,7 +9,7 @@ import pytest
 
 from spec_kitty_sync.errors import AdmissionError
 from spec_kitty_sync.events import admit, default_registry
-from spec_kitty_sync.events.admission import HOLD_REMEDIES, Admitted
+from spec_kitty_sync.events.admission import HOLD_CODES, Admitted
 
 EVENT: dict[str, Any] = {
     "event_id": "01JQ0000000000000000000001",
@@ -63,13 +63,13 @@ def test_admitted_states_what_the_journal_indexes() -> None:
         ({"payload": None, "timestamp": "yesterday", "event_type": "Unheard"}, None),
     ],
 )
-def test_wire_gate_holds_with_a_reason_and_a_remedy(
+def test_wire_gate_holds_with_a_code_and_a_detail(
     changes: dict[str, Any], hold: str | None
 ) -> None:
-    """Only the wire gate holds an event, each code has a remedy; payload validity never does."""
+    """Only the wire gate holds an event, under a listed code; payload validity never does."""
     result = admitted(**changes)
     assert result.hold == hold
-    assert hold is None or (result.hold_detail and HOLD_REMEDIES[hold])
+    assert hold is None or (result.hold_detail and hold in HOLD_CODES)
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,44 @@ def test_event_gives_back_its_bytes() -> None:
     assert Event.from_wire(body).payload["z"] == 1.0
 
 
+def test_event_made_by_call_keeps_the_bytes_it_was_made_with() -> None:
+    """Changing what was passed as payload changes nothing of what goes out."""
+    payload: dict[str, Any] = {"notes": ["first"]}
+    one = Event(**event(1, 1, "Note", {}) | {"payload": payload})
+    before = one.to_wire()
+    payload["notes"].append("second")
+    assert one.to_wire() == before
+
+
+def test_copy_with_an_update_writes_the_update() -> None:
+    """A plain copy gives back the bytes that were read; a changed one says what was changed."""
+    body = b" " + made(1).to_wire()
+    read = Event.from_wire(body)
+    assert read.model_copy().to_wire() == body
+    changed = read.model_copy(update={"lamport_clock": 99})
+    assert Event.from_wire(changed.to_wire()).lamport_clock == 99
+    assert read.to_wire() == body
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"payload": {"n": 1}}, {"payload": {"n": True}}),
+        ({"payload": {"n": 1}}, {"payload": {"n": 1.0}}),
+        ({}, {"team_slug": None}),
+        ({}, {"schema_version": "1.0.0"}),
+        ({"extra": 0}, {"extra": False}),
+    ],
+)
+def test_events_are_equal_when_their_content_is(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Key order and spacing do not count; 1, 1.0 and true, null and absent are different."""
+    assert made(1, **one) != made(1, **other)
+    fields = event(1, 1, "Note", {"wp_id": "WP01"}) | one
+    reordered = dict(reversed(fields.items()))
+    assert Event.from_wire(reordered) == made(1, **one)
+    assert len({made(1, **one), Event.from_wire(reordered), made(1, **other)}) == 2
+
+
 def test_event_is_frozen_and_canonical_when_made_by_call() -> None:
     """An event cannot be changed; made by call it needs correlation and project."""
     fields = event(1, 1, "Note", {"wp_id": "WP01"})

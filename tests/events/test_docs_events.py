@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from spec_kitty_sync.events import FINDING_CODES, Validator, lifecycle, status
-from spec_kitty_sync.events.admission import HOLD_REMEDIES
+from spec_kitty_sync.events.admission import HOLD_CODES
 from spec_kitty_sync.registry_load import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def test_table_of_findings_is_complete_and_says_the_same() -> None:
 
 def test_tables_of_holds_and_anomalies_are_complete() -> None:
     """The page lists every hold and every anomaly reason, and no other."""
-    assert set(codes("Holds")) == set(HOLD_REMEDIES)
+    assert set(codes("Holds")) == set(HOLD_CODES)
     reasons = {
         getattr(module, name)
         for module in (status, lifecycle)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spec_kitty_sync._json import canonical_hash
 from spec_kitty_sync.errors import AdmissionError, InvalidEventError, JsonError
 from spec_kitty_sync.events import Event, Validator, admit, default_registry
-from spec_kitty_sync.events.admission import HOLD_REMEDIES
+from spec_kitty_sync.events.admission import HOLD_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 PARENTS = [path.read_bytes() for path in sorted((ROOT / "fixtures/events/valid").iterdir())]
@@ -73,7 +73,7 @@ def test_damaged_bytes_get_an_answer(body: bytes) -> None:
     except AdmissionError:
         assert not verdict.valid
     else:
-        assert kept.hold is None or kept.hold in HOLD_REMEDIES
+        assert kept.hold is None or kept.hold in HOLD_CODES
         assert len(canonical_hash(kept.body)) == 32
         for text in (kept.event_id, kept.event_type, kept.team or "", kept.hold_detail or ""):
             assert text.encode().decode() == text

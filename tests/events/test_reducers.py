@@ -139,6 +139,19 @@ def test_same_id_with_other_content_counts_once_whatever_the_order() -> None:
     assert reduce_status_events([one, other]).event_count == 1
 
 
+def test_queued_move_from_genesis_is_applied_over_a_gap() -> None:
+    """A stated `genesis` is a from_lane like any: over another lane it is a gap, and applied."""
+    queued = {"wp_id": "WP01", "from_lane": "genesis", "to_lane": "planned"}
+    events = [move(1, 1, None, "planned"), event(2, 2, "WPStatusChanged", queued)]
+    state = reduce_status_events([Event.from_wire(each) for each in events])
+    assert state.wp_states["WP01"].last_event_id == event_id(2)
+    assert [(each.event_id, each.reason) for each in state.anomalies] == [(event_id(2), "gap")]
+    restated = event(3, 3, "WPStatusChanged", {"wp_id": "WP01", "to_lane": "planned"})
+    state = reduce_status_events([Event.from_wire(each) for each in (*events, restated)])
+    assert state.wp_states["WP01"].last_event_id == event_id(2)
+    assert len(state.anomalies) == 1
+
+
 def test_done_keeps_its_evidence() -> None:
     """A work package that is done keeps the evidence and the event that made it so."""
     events = [

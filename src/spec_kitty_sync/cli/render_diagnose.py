@@ -211,7 +211,10 @@ def _events(out: Console, shown: Sequence[DiagnoseResult], base: Path) -> None:
         named = (each.event_id or "(no id)", each.event_type or "")
         where = f"{_short_name(each.source, base)} row {each.row}"
         words = [f"{f.severity} {f.code}: {_cut(f.message)}" for f in each.findings]
-        rows.add_row("\n".join(map(visible, named)), "\n".join(map(visible, (where, *words))))
+        rows.add_row(
+            "\n".join(visible(_cut(name)) for name in named),
+            "\n".join(map(visible, (where, *words))),
+        )
     out.print(rows)
 
 

@@ -19,9 +19,10 @@ from spec_kitty_sync.diagnose.models import (
 )
 from spec_kitty_sync.events.findings import Finding, Severity
 
-# A hostile input may name a new type or key in every event.
+# A hostile input may name a new type or key in every event, each as long as an event may be.
 MOST_TYPES = 500
 MOST_PLACES = 100
+LONGEST_TYPE = 200
 OTHERS = "(others)"
 NO_TYPE = "(none)"
 
@@ -111,7 +112,7 @@ class _SourceTally:
 
     def add(self, result: DiagnoseResult) -> None:
         """Count one result."""
-        event_type = result.event_type or NO_TYPE
+        event_type = (result.event_type or NO_TYPE)[:LONGEST_TYPE]
         types = self._by_type
         if event_type not in types and len(types) >= MOST_TYPES:
             event_type = OTHERS

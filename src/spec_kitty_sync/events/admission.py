@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from spec_kitty_sync import _json
@@ -18,22 +17,22 @@ from spec_kitty_sync.events.registry import DEFAULT_TIER, EventType, Registry
 EVENT_LIMIT_BYTES = 262_144
 KNOWN_MAJORS: frozenset[str] = frozenset({"1", "3"})
 
-HOLD_REMEDIES: Mapping[str, str] = MappingProxyType(
+HOLD_CODES: frozenset[str] = frozenset(
     {
-        "json_number": "Replace NaN or Infinity with a number or null: `sync replace`.",
-        "json_duplicate_key": "Keep one value of the repeated key: `sync replace`.",
-        "json_surrogate": "Replace the half surrogate pair: `sync replace`.",
-        "json_depth": "Flatten the event to 64 levels: `sync replace`.",
-        "json_integer_range": "Write the integer as text or in 64 bits: `sync replace`.",
-        "too_large": "Shorten the event, or raise the target's limit if its receiver takes more.",
-        "bad_event_id": "The id is no ULID, no receiver takes it: emit the event anew.",
-        "no_identity": "Give the project an identity: `spec-kitty init`, then `sync replace`.",
-        "bad_project_uuid": "State the project's version 4 UUID: `sync replace`.",
-        "schema_version_unsupported": "Install the spec-kitty-sync that knows this version.",
-        "bad_audience": "State a data tier 0-4 and a team slug or null: `sync replace`.",
+        "bad_audience",
+        "bad_event_id",
+        "bad_project_uuid",
+        "json_depth",
+        "json_duplicate_key",
+        "json_integer_range",
+        "json_number",
+        "json_surrogate",
+        "no_identity",
+        "schema_version_unsupported",
+        "too_large",
     }
 )
-"""Every code that `Admitted.hold` may have, with what the operator can do."""
+"""Every code that `Admitted.hold` may have."""
 
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}").fullmatch
 _UUID4 = re.compile(

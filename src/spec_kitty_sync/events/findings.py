@@ -13,7 +13,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "json_encoding": "The bytes are not UTF-8.",
         "json_bom": "The text starts with a byte order mark.",
         "json_syntax": "The bytes are not one JSON value.",
-        "json_number": "NaN or Infinity stands where JSON has no such number.",
+        "json_number": "A number that not every reader has: NaN, Infinity, 1e999.",
         "json_duplicate_key": "An object states a key twice.",
         "json_surrogate": "A text holds half a surrogate pair.",
         "json_depth": "Objects and arrays are nested deeper than 64.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import (
@@ -30,7 +31,8 @@ _AS_WRITTEN = "as_written"
 class Event(BaseModel):
     """One event. Made by call it must be canonical; read by `from_wire` it may be any dialect.
 
-    Defaults fill attributes only: `to_wire` never writes a field that was not given.
+    Defaults fill attributes only: `to_wire` never writes a field that was not given. Two events are
+    equal when their canonical content is: `true` ≠ `1` ≠ `1.0`, null ≠ absent.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -65,6 +67,8 @@ class Event(BaseModel):
             for name in ("correlation_id", "project_uuid"):
                 if getattr(self, name) is None:
                     raise PydanticCustomError(f"{name}_missing", f"{name} is required")
+            # Now, because the caller may still change what it passed as payload.
+            self._body = self._written()
         return self
 
     @classmethod
@@ -86,9 +90,14 @@ class Event(BaseModel):
 
     def to_wire(self) -> bytes:
         """Return the bytes this event was read from, or compact JSON of the fields given."""
-        if self._body is not None:
-            return self._body
-        return _json.dumps(self.model_dump(mode="json", exclude_unset=True))
+        return self._written() if self._body is None else self._body
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; one with an *update* (not validated) has bytes of its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        if update:
+            copy._body = None
+        return copy
 
     @property
     def dialect(self) -> Dialect:
@@ -99,10 +108,16 @@ class Event(BaseModel):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
             return NotImplemented
-        return self.__dict__ == other.__dict__ and self.model_extra == other.model_extra
+        if self.event_id != other.event_id:
+            return False
+        mine, others = self.to_wire(), other.to_wire()
+        return mine == others or _json.canonical(mine) == _json.canonical(others)
 
     def __hash__(self) -> int:
         return hash(self.event_id)
+
+    def _written(self) -> bytes:
+        return _json.dumps(self.model_dump(mode="json", exclude_unset=True))
 
 
 def _invalid(findings: tuple[Finding, ...]) -> InvalidEventError:

@@ -223,7 +223,8 @@ def _changes_nothing(move: _Move, current: AnyLane | None) -> bool:
         return False
     if isinstance(move.payload, WPStatusChangedPayload):
         return collapse_lane(current) == move.payload.new_status == move.payload.previous_status
-    return move.target == current and move.source in (current, None)
+    stated = move.payload.from_lane is not None
+    return move.target == current and (not stated or move.source == current)
 
 
 def _refusal(move: _Move, current: AnyLane | None) -> tuple[str, str] | None:
