@@ -157,7 +157,10 @@ def mutants(full: bool, only: str | None, profile: str, markdown: Path | None) -
         killers = ", ".join(meeting.killed_by) or "SURVIVES"
         click.echo(f"{meeting.mutant.name:34} {killers}")
 
-    score = kit.run_all(chosen, lambda one: every if full else one.killers, tell=tell)
+    def checks(one: kit.Mutant) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*every, *one.killers))) if full else one.killers
+
+    score = kit.run_all(chosen, checks, tell=tell)
     click.echo("\n".join(score_lines(score)))
     if markdown:
         markdown.write_text(matrix(score), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from spec_kitty_sync._files import shared_path
@@ -59,8 +60,9 @@ def catalogue_path(version: str = "1.0") -> Path:
     return shared_path("conformance", "requirements", f"{version}.toml")
 
 
+@cache
 def load_catalogue(path: Path | None = None) -> Catalogue:
-    """Read the catalogue at *path* (default: the packaged one)."""
+    """Read the catalogue at *path* (default: the packaged one), once per process."""
     data = tomllib.loads((path or catalogue_path()).read_text(encoding="utf-8"))
     rows = []
     for row in data["requirement"]:
