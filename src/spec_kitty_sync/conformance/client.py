@@ -6,7 +6,10 @@ import http.client
 import select
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -67,8 +70,8 @@ class Address:
 class Client:
     """Sends one request at a time over a kept connection; use one client per thread.
 
-    `deadline_s` bounds the connection and each wait for bytes; `via` is a TCP proxy to go
-    through.
+    `deadline_s` bounds the connection and each wait for bytes, twice that the whole answer;
+    `via` is a TCP proxy to go through.
     """
 
     address: Address
@@ -88,13 +91,16 @@ class Client:
         connection = self._connection(fresh)
         started_ms, started = time.time_ns() // 1_000_000, time.perf_counter()
         response, broke = None, ""
-        try:
-            _write(connection, request, chunked)
-            response = _read(connection)
-        except TimeoutError:
-            broke = f"no answer within {self.deadline_s:g} s"
-        except (OSError, http.client.HTTPException) as exc:
-            broke = f"connection broke before a complete answer ({_words(exc)})"
+        with _cut_after(connection.sock, 2 * self.deadline_s) as late:
+            try:
+                _write(connection, request, chunked)
+                response = _read(connection)
+            except TimeoutError:
+                broke = f"no answer within {self.deadline_s:g} s"
+            except (OSError, http.client.HTTPException) as exc:
+                broke = f"connection broke before a complete answer ({_words(exc)})"
+        if late.is_set():
+            response, broke = None, f"no complete answer within {2 * self.deadline_s:g} s"
         elapsed_ms = (time.perf_counter() - started) * 1000
         if fresh or response is None or _closes(response):
             self._drop(connection)
@@ -155,15 +161,23 @@ class Client:
             self._kept = None
 
 
-def read_raw(sock: socket.socket, method: str = "POST") -> Response:
-    """Read one HTTP answer from *sock*.
+@contextmanager
+def _cut_after(sock: socket.socket, seconds: float) -> Iterator[threading.Event]:
+    """Shut *sock* down after *seconds*, and say so: an answer that drips must not last for ever."""
+    late = threading.Event()
 
-    Raises:
-        OSError, http.client.HTTPException: no complete answer came.
-    """
-    answer = http.client.HTTPResponse(sock, method=method)
-    answer.begin()
-    return _response(answer)
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def _write(connection: http.client.HTTPConnection, request: Request, chunked: bool) -> None:

@@ -1,0 +1,92 @@
+"""How the kit behaves towards receivers and callers: pace, patience, workers, its own mutants."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+from conftest import RunKit
+from plain_receiver import PlainReceiver, serving
+
+from spec_kitty_sync.conformance.client import Address, Client, NoConnection
+from spec_kitty_sync.conformance.exchange import Request
+
+
+def test_rate_holds_requests_back(run_command: RunKit) -> None:
+    """`--rate` keeps the suite below so many requests per second."""
+    with serving(PlainReceiver()) as url:
+        started = time.monotonic()
+        done = run_command("receiver", url, "--only", "SKR-AUT-03", "--rate", "20")
+        seconds = time.monotonic() - started
+    assert done.returncode == 4  # chosen checks alone are never conformant
+    assert seconds > 18 / 20
+
+
+def test_answer_that_drips_ends_at_the_deadline() -> None:
+    """A server that sends a byte now and then cannot hold the suite for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def drip() -> None:
+        client, _ = listener.accept()
+        with suppress(OSError), client:
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while not stop.wait(0.05):
+                client.sendall(b" ")
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    client = Client(Address.parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), 0.3)
+    done = client.send(Request("GET", "/"))
+    stop.set()
+    thread.join(5)
+    listener.close()
+    assert done.response is None
+    assert done.broke == "no complete answer within 0.6 s"
+
+
+def test_early_answer_to_a_long_request_is_read() -> None:
+    """A server that refuses before it has read everything is still heard."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        client, _ = listener.accept()
+        client.recv(1000)
+        client.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
+        client.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)
+        client.close()
+
+    thread = threading.Thread(target=refuse, daemon=True)
+    thread.start()
+    client = Client(Address.parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), 2)
+    done = client.send(Request("POST", "/", body=b"x" * 20_000_000), fresh=True)
+    thread.join(5)
+    listener.close()
+    assert done.response is not None, done.broke
+    assert done.response.status == 413
+
+
+def test_no_connection_is_no_finding() -> None:
+    """A refused connection is an error of the network, told apart from an answer."""
+    with pytest.raises(NoConnection, match="nothing accepts connections"):
+        Client(Address.parse("http://127.0.0.1:1"), 1).send(Request("GET", "/"))
+
+
+def test_unknown_check_is_named(run_command: RunKit) -> None:
+    """A check that does not exist is a usage error, and nothing is asked."""
+    done = run_command("receiver", "http://127.0.0.1:1", "--only", "SKR-XXX-01")
+    assert done.returncode == 4
+    assert "there is no check SKR-XXX-01" in done.stderr
+
+
+def test_mutants_command_prints_killers_and_score(run_command: RunKit) -> None:
+    """`conformance mutants` names the killer of each fault, and the score."""
+    done = run_command("mutants", "--only", "says-ok,takes-bom", "--profile", "first-light")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing held against it" in done.stdout
+    assert "says-ok                            SKR-BAT-04" in done.stdout
+    assert "score: 1 of 1 mutants killed (100.0 %), 1 cannot be seen on the wire" in done.stdout
