@@ -11,10 +11,10 @@ import io
 import os
 import pty
 import re
-import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import termios
 from pathlib import Path
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 _COLUMNS = 80
-_SAMPLE = Path(__file__).resolve().parents[2] / "fixtures" / "queues" / "natural-2.1.3" / "queues"
+_SAMPLE = Path(__file__).resolve().parents[2] / "fixtures" / "queues" / "natural-2.1.3.tar.gz"
 
 
 class Desk:
@@ -42,7 +42,9 @@ class Desk:
             "COLUMNS": str(_COLUMNS),
         }
         self.process = subprocess.Popen(
-            [*_command("receiver", "serve", "--port", "0", "--token-env", "SK_TOKEN"), "--tiers", "1,2"],
+            _command(
+                "receiver", "serve", "--port", "0", "--token-env", "SK_TOKEN", "--tiers", "1,2"
+            ),
             env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None
@@ -52,6 +54,14 @@ class Desk:
         subprocess.run(
             _command(*args), cwd=self.project, env=self.environ, check=False, capture_output=True
         )
+
+    def find_old_queues(self) -> None:
+        """Put what an older version left behind into the home."""
+        with tarfile.open(_SAMPLE) as packed:
+            for member in packed:
+                if "queue" in member.name and member.isfile():
+                    member.name = member.name.split(".spec-kitty/")[-1]
+                    packed.extract(member, self.home, filter="data")
 
     def at_terminal(self, *args: str) -> str:
         """Run one command at a terminal and return what it prints, colours included."""
@@ -75,7 +85,9 @@ class Desk:
         text = text.replace(self.url, "http://127.0.0.1:8000")
         text = text.replace(str(self.home), "~/.spec-kitty").replace(sys.executable, "python")
         # The bar of a drain erases itself; what it left in the stream is no picture.
-        return re.sub(r"\x1b\[(?:\?25[lh]|[0-9]*[AK]|2K)|\r", "", text)
+        text = re.sub(r"\x1b\[(?:\?25[lh]|[0-9]*[AK]|2K)", "", text)
+        lines = text.replace("\r", "\n").split("\n")
+        return "\n".join(line for line in lines if not line.startswith("delivering"))
 
     def close(self) -> None:
         self.process.terminate()
@@ -109,14 +121,15 @@ def main(folder: Path) -> None:
             desk.quietly(*note, "all my notes", "--tier", "4")
             desk.quietly(*note, "four")
             picture(desk, folder / "sync-now-rejected.svg", "sync", "now")
-            shutil.copytree(_SAMPLE, desk.home / "queues")
+            desk.find_old_queues()
             picture(desk, folder / "sync-status-check.svg", "sync", "status", "--check")
             desk.quietly("sync", "migrate")
             desk.quietly("sync", "now")
             picture(desk, folder / "sync-status.svg", "sync", "status")
             picture(desk, folder / "sync-targets.svg", "sync", "targets", "list")
             picture(desk, folder / "sync-log.svg", "sync", "log")
-            picture(desk, folder / "sync-show-held.svg", "sync", "show", "--held", "no_identity", "--limit", "4")  # fmt: skip
+            held = ("sync", "show", "--held", "no_identity", "--limit", "4")
+            picture(desk, folder / "sync-show-held.svg", *held)
             picture(desk, folder / "sync-doctor.svg", "sync", "doctor")
             picture(desk, folder / "sync-help.svg", "sync", "--help")
         finally:

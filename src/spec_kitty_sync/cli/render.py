@@ -50,9 +50,7 @@ def table(*headers: str, title: str | None = None) -> Table:
     for header in headers:
         numeric = header.startswith("#")
         # Nothing is cut off: an id or an address that is not whole is of no use.
-        made.add_column(
-            header.lstrip("#"), justify="right" if numeric else "left", overflow="fold"
-        )
+        made.add_column(header.lstrip("#"), justify="right" if numeric else "left", overflow="fold")
     return made
 
 

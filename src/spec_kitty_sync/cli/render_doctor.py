@@ -97,7 +97,9 @@ def _log(report: DoctorReport) -> Iterator[str]:
         yield "  nothing was sent yet"
     for each in report.log:
         settled = each.delivered + each.duplicates
-        yield (
-            f"  {utc_iso(each.at)} target {each.target_id}, answer {each.http_status or 'none'}: "
-            f"{plural(each.events, 'event')}, {settled} delivered, {each.rejected} rejected"
+        yield wrapped(
+            f"{utc_iso(each.at)} target {each.target_id}, answer {each.http_status or 'none'}: "
+            f"{plural(each.events, 'event')}, {settled} delivered, {each.rejected} rejected",
+            indent=4,
+            first="  ",
         )

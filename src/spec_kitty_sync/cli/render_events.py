@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spec_kitty_sync.sync.event_view import EventLine, EventView, TargetState
 
 _LABEL = 11
+_ID_WIDTH = 26
 
 
 def event(view: EventView, *, as_json: bool) -> int:
@@ -100,16 +101,11 @@ def listing(lines: Sequence[EventLine], *, limit: int, as_json: bool) -> int:
     if not lines:
         say("no such event")
         return 0
-    made = table("event", "type", "state", "#tried", "why")
     for each in lines:
-        made.add_row(
-            visible(each.event_id),
-            visible(each.event_type),
-            each.state.replace("_", " "),
-            str(each.attempts),
-            visible(each.reason),
-        )
-    console().print(made)
+        tried = f", tried {plural(each.attempts, 'time')}" if each.attempts else ""
+        state = each.state.replace("_", " ")
+        text = f"{each.event_id}  {each.event_type}, {state}{tried}: {each.reason}"
+        click.echo(wrapped(visible(text), indent=_ID_WIDTH + 2))
     if len(lines) == limit:
         say(f"the first {limit}; --limit N lists more")
     return 0

@@ -14,7 +14,7 @@ from spec_kitty_sync.cli.render_words import columns, paint, plural, size, verb,
 if TYPE_CHECKING:
     from spec_kitty_sync.sync.status_report import Attention, StatusReport, TargetSummary
 
-_LABEL = 10
+_LABEL = 11
 _LISTED = 5
 
 
@@ -79,7 +79,8 @@ def _delivering(report: StatusReport) -> Iterator[str]:
     if background.drain_running:
         yield _field("", "a drain is running now")
     if background.next_retry_at:
-        yield _field("", f"next retry due {when(background.next_retry_at, now)}")
+        due = background.next_retry_at <= now
+        yield _field("", f"next retry {'is due' if due else when(background.next_retry_at, now)}")
     if background.stalled_since:
         since = when(background.stalled_since, now)
         yield paint(_field("", f"stalled since {since}"), fg="yellow")

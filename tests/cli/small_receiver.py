@@ -1,0 +1,89 @@
+"""A receiver of a few lines whose every answer a test decides."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Verdict = dict[str, Any]
+
+
+def accept(event: dict[str, Any]) -> Verdict:
+    return {"event_id": event["event_id"], "status": "success"}
+
+
+def reject(reason: str, category: str, *, status: str = "rejected") -> Callable[[Any], Verdict]:
+    """Return a judge that refuses every event with the same words."""
+    words = {"status": status, "error": reason, "error_category": category}
+    return lambda event: {"event_id": event["event_id"], **words}
+
+
+class SmallReceiver:
+    """Answers batches with `judge`, or all of them with `answer` (status, body, headers)."""
+
+    def __init__(self) -> None:
+        self.judge: Callable[[dict[str, Any]], Verdict] = accept
+        self.answer: tuple[int, dict[str, Any], dict[str, str]] | None = None
+        self.token: str | None = None
+        self.arrived = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.events: list[dict[str, Any]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self._send(200, {"status": "ok", "environment_name": "small"}, {})
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                self._send(*receiver.decide(self.headers.get("Authorization"), json.loads(body)))
+
+            def _send(self, status: int, document: Any, headers: dict[str, str]) -> None:
+                data = json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(data))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args: object) -> None:
+                return None
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def decide(self, token: str | None, document: Any) -> tuple[int, Any, dict[str, str]]:
+        if self.token is not None and token != f"Bearer {self.token}":
+            return 401, {"error": "the token is not valid"}, {}
+        if self.answer is not None:
+            return self.answer
+        events = document["events"]
+        if events:
+            self.arrived.set()
+            self.go_on.wait(20)
+        self.events += events
+        return 200, {"results": [self.judge(event) for event in events]}, {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> SmallReceiver:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.go_on.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
