@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,14 @@ except ImportError:  # Windows
             self._lock.release(force=True)
 
 else:
+    # A fork copies what SQLite knows of its locks: a child made while another thread writes would
+    # find the database locked for ever. So nobody forks in the middle of a write.
+    _ONE_THREAD = threading.RLock()
+    os.register_at_fork(
+        before=_ONE_THREAD.acquire,
+        after_in_parent=_ONE_THREAD.release,
+        after_in_child=_ONE_THREAD.release,
+    )
 
     class WriterLock:  # type: ignore[no-redef]  # the same class on POSIX
         """At most one holder at a time, across processes.
@@ -64,14 +73,22 @@ else:
                 TimeoutError: somebody else held it all the time.
             """
             deadline = time.monotonic() + timeout_s
+            if not _ONE_THREAD.acquire(timeout=timeout_s):
+                raise TimeoutError
+            try:
+                self._wait(deadline)
+                try:
+                    yield
+                finally:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+            finally:
+                _ONE_THREAD.release()
+
+        def _wait(self, deadline: float) -> None:
             while not self._try():
                 if time.monotonic() >= deadline:
                     raise TimeoutError
                 time.sleep(_short_wait_s())
-            try:
-                yield
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
 
         def _try(self) -> bool:
             try:

@@ -238,6 +238,28 @@ def test_forked_child_gets_an_emitter_of_its_own(desk):
     assert build_status(desk.settings).event_journal.retained_event_count == 3
 
 
+def test_fork_in_the_middle_of_other_threads_work_leaves_a_usable_child(desk):
+    """Children that are forked while another thread writes all the time can write as well."""
+    after = """
+    import os, threading
+    stop = threading.Event()
+    def work():
+        while not stop.is_set():
+            emitter.emit_history_added("WP01", entry_type="note", entry_content="busy")
+    thread = threading.Thread(target=work)
+    thread.start()
+    for n in range(12):
+        pid = os.fork()
+        if pid == 0:
+            get_emitter().emit_history_added("WP02", entry_type="note", entry_content="child")
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    stop.set()
+    thread.join()
+    """
+    run_script(desk, 0, after, SPEC_KITTY_SYNC_MODE="LOCAL_RETENTION")
+
+
 def test_team_of_the_login_stands_in_the_event(in_process, make_receiver):
     """Logged in, events carry the team; logged out, `local`."""
     receiver = make_receiver()
