@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from conftest import RunKit
@@ -13,6 +14,7 @@ from plain_receiver import PlainReceiver, serving
 
 from spec_kitty_sync.conformance.client import Address, Client, NoConnection
 from spec_kitty_sync.conformance.exchange import Request
+from spec_kitty_sync.conformance.isolated import watch
 
 
 def test_rate_holds_requests_back(run_command: RunKit) -> None:
@@ -74,6 +76,22 @@ def test_no_connection_is_no_finding() -> None:
     """A refused connection is an error of the network, told apart from an answer."""
     with pytest.raises(NoConnection, match="nothing accepts connections"):
         Client(Address.parse("http://127.0.0.1:1"), 1).send(Request("GET", "/"))
+
+
+def test_watch_runs_again_after_a_change(tmp_path: Path) -> None:
+    """While coding, a saved file is enough to be judged again."""
+    source = tmp_path / "receiver.py"
+    source.write_text("1")
+    times: list[float] = []
+
+    def run() -> int:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            threading.Timer(0.5, source.write_text, ["2 changed"]).start()
+        return len(times)
+
+    assert watch(tmp_path, run, rounds=2) == 2
+    assert times[1] - times[0] >= 0.5
 
 
 def test_unknown_check_is_named(run_command: RunKit) -> None:

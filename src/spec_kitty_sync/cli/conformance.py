@@ -42,9 +42,12 @@ def conformance() -> None:
 @click.option("--plan", is_flag=True, help="Show what would be sent, send nothing.")
 @click.option("--list", "list", is_flag=True, help="List the checks, send nothing.")
 @click.option("--allow-production", is_flag=True, help="Also judge a production server.")
-def receiver(
-    url: str | None, token: str | None, workers: str | None, **chosen: str | bool | None
-) -> None:
+@click.option(
+    "--watch",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Run again after each change below this folder, until Ctrl-C.",
+)
+def receiver(url: str | None, watch: Path | None, **chosen: str | bool | None) -> None:
     """Judge the receiver at URL, apart from any pytest configuration of this folder.
 
     \b
@@ -52,13 +55,20 @@ def receiver(
       spec-kitty conformance receiver http://localhost:8765 --token-env RECEIVER_TOKEN
       spec-kitty conformance receiver http://localhost:8765 --only SKR-IDM-03
     """
-    from spec_kitty_sync.conformance.isolated import run_isolated
+    from spec_kitty_sync.conformance import isolated
 
     if url is None and not (chosen["list"] or chosen["plan"]):
         click.echo("Give the URL of the receiver to judge.", err=True)
         sys.exit(4)
+    token, workers = chosen.pop("token"), chosen.pop("workers")
     options = {name.replace("_", "-"): value for name, value in chosen.items()}
-    sys.exit(run_isolated(url, token=token, workers=workers, options=options))
+
+    def run() -> int:
+        return isolated.run_isolated(
+            url, token=str(token or ""), workers=str(workers or ""), options=options
+        )
+
+    sys.exit(isolated.watch(watch, run) if watch else run())
 
 
 @conformance.command()

@@ -6,11 +6,14 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from spec_kitty_sync._files import shared_path
 
+_POLL_S = 0.3
 _PLUGIN = "spec_kitty_sync.conformance.plugin"
 
 
@@ -37,6 +40,32 @@ def run_isolated(
     if workers:
         command += ["-p", "xdist.plugin", "-n", workers]
     return subprocess.run(command, env=_environment(token), check=False).returncode
+
+
+def watch(folder: Path, run: Callable[[], int], *, rounds: int | None = None) -> int:
+    """Call *run*, and again after each change below *folder*; return the last exit code.
+
+    Ends after *rounds* calls, or when the user interrupts it.
+    """
+    code, done = 2, 0
+    with suppress(KeyboardInterrupt):
+        while rounds is None or done < rounds:
+            before = _times(folder)
+            code = run()
+            done += 1
+            while done != rounds and _times(folder) == before:
+                time.sleep(_POLL_S)
+    return code
+
+
+def _times(folder: Path) -> dict[str, int]:
+    found = {}
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "node_modules"))]
+        for name in names:
+            with suppress(OSError):
+                found[f"{path}/{name}"] = os.stat(f"{path}/{name}").st_mtime_ns
+    return found
 
 
 def _environment(token: str | None) -> dict[str, str]:

@@ -108,7 +108,8 @@ class ConformanceRun:
     def pytest_report_header(self) -> list[str]:
         """Say who is judged, by what, at what cost, and how to repeat it."""
         options, address = self.prepared.options, self.prepared.address
-        whole = total(chosen(options))
+        declared = self.runner.around.capabilities | {""}
+        whole = total(tuple(row for row in chosen(options) if row.capability in declared))
         lines = [
             f"conformance: {address.origin}, profile {options.profile},"
             f" {len(self.selection)} cases, at most {whole.requests} requests with"
