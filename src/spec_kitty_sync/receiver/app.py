@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,6 +25,7 @@ from spec_kitty_sync.receiver.live import LiveEndpoint
 from spec_kitty_sync.receiver.logs import FIELDS
 from spec_kitty_sync.receiver.missions import MissionPages
 from spec_kitty_sync.receiver.operations import Operations
+from spec_kitty_sync.receiver.page.pages import Pages
 from spec_kitty_sync.receiver.parts import Parts, Reply, healthy
 from spec_kitty_sync.receiver.reading import EventPages
 from spec_kitty_sync.receiver.refusal import Refusal
@@ -32,6 +34,7 @@ from spec_kitty_sync.receiver.settings import Settings
 from spec_kitty_sync.receiver.tokens import TokenEndpoints
 
 _LOG = logging.getLogger(__name__)
+_ALLOWED = MappingProxyType({"GET": ("GET", "HEAD"), "*": ("GET", "HEAD", "POST")})
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -90,6 +93,7 @@ def _routes(receiver: Receiver) -> list[BaseRoute]:
         route("metrics", "/metrics", operations.metrics),
         WebSocketRoute("/api/v1/ws/", LiveEndpoint(receiver).talk),
     ]
+    routes += [route(*each) for each in Pages(receiver).routes()]
     if receiver.settings.test_hooks:
         hooks = TestHooks(receiver)
         routes.append(route("restart", "/api/v1/testing/restart/", hooks.restart, "POST"))
@@ -99,7 +103,7 @@ def _routes(receiver: Receiver) -> list[BaseRoute]:
 
 def _route(receiver: Receiver, name: str, path: str, handler: Handler, method: str) -> BaseRoute:
     """Return the route whose refusals are answered after the body has been read away."""
-    allowed = ("GET", "HEAD") if method == "GET" else (method,)
+    allowed = _ALLOWED.get(method, (method,))
 
     async def answer(request: Request) -> Response:
         try:

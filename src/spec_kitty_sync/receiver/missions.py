@@ -7,8 +7,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from spec_kitty_sync.events.models import Event
-from spec_kitty_sync.receiver.boards import BOARD_TYPES, NO_MISSION, Board, boards
+from spec_kitty_sync.receiver.boards import NO_MISSION, Board
 from spec_kitty_sync.receiver.parts import Reply
 from spec_kitty_sync.receiver.reading import requested_project
 from spec_kitty_sync.receiver.refusal import Refusal
@@ -16,7 +15,7 @@ from spec_kitty_sync.receiver.service import Receiver
 
 
 class MissionPages:
-    """The list of missions and each one's board, computed when they are asked for."""
+    """The list of missions and each one's board."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -41,6 +40,6 @@ class MissionPages:
         raise Refusal(404, "no such mission")
 
     def _boards(self, scope: str, project_uuid: str | None) -> list[Board]:
-        store = self._receiver.parts.store
-        bodies = store.bodies_of_types(scope, BOARD_TYPES, project_uuid=project_uuid)
-        return boards(Event.from_wire(body) for body in bodies)
+        if project_uuid is None:
+            return self._receiver.boards.of_all(scope)
+        return self._receiver.boards.of_project(scope, project_uuid)

@@ -14,6 +14,10 @@ KEPT_REJECTIONS = 1000
 
 _NEWEST_SEQ = "SELECT coalesce(max(seq), 0) FROM receiver_events WHERE scope = ?"
 
+_PROJECT_SEQ = """
+SELECT coalesce(max(seq), 0) FROM receiver_events WHERE scope = ? AND project_uuid = ?
+"""
+
 _RECENT = """
 SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body FROM (
     SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body
@@ -58,6 +62,9 @@ WITH RECURSIVE project (project_uuid) AS (
 SELECT project_uuid, (
     SELECT max(seq) FROM receiver_events
     WHERE scope = ? AND project_uuid = project.project_uuid
+), (
+    SELECT body FROM receiver_events
+    WHERE scope = ? AND project_uuid = project.project_uuid ORDER BY seq DESC LIMIT 1
 )
 FROM project WHERE project_uuid IS NOT NULL ORDER BY project_uuid
 """
@@ -105,6 +112,15 @@ class SeenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Project:
+    """A project that has events, and the newest of them."""
+
+    project_uuid: str
+    newest_seq: int
+    newest_body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """An event that was refused, without its payload; fields None where nothing readable stood."""
 
@@ -137,6 +153,10 @@ class Overview:
         """Return the `seq` of the newest event; 0 without events."""
         return int(self._database.rows(_NEWEST_SEQ, (scope,))[0][0])
 
+    def project_seq(self, scope: str, project_uuid: str) -> int:
+        """Return the `seq` of the newest event of a project; 0 without events."""
+        return int(self._database.rows(_PROJECT_SEQ, (scope, project_uuid))[0][0])
+
     def recent(self, scope: str, wanted: Filter, *, after: int, limit: int) -> list[SeenEvent]:
         """Return the newest events behind *after* that match, newest first."""
         named = (wanted.event_type, wanted.mission, wanted.team)
@@ -158,9 +178,9 @@ class Overview:
         )
         return Choices(types, missions, teams)
 
-    def projects(self, scope: str) -> dict[str, int]:
-        """Return each project with the `seq` of its newest event."""
-        return {row[0]: row[1] for row in self._database.rows(_PROJECTS, (scope, scope, scope))}
+    def projects(self, scope: str) -> list[Project]:
+        """Return the projects that have events, in order of their ids."""
+        return [Project(*row) for row in self._database.rows(_PROJECTS, (scope,) * 4)]
 
     def note(self, rejections: Sequence[Rejection]) -> None:
         """Remember *rejections*, and forget those beyond `KEPT_REJECTIONS` of their scopes."""

@@ -84,6 +84,18 @@ def requested_project(value: str | None, principal: Principal) -> str | None:
     return project_uuid
 
 
+def sequence_number(text: str) -> int:
+    """Return *text* as a `seq`.
+
+    Raises:
+        Refusal: 400.
+    """
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
+    if not 0 <= number <= _MAX_SEQ:
+        raise malformed("the number of the last event is not one")
+    return number
+
+
 def _number(request: Request, name: str, *, default: int, highest: int, lowest: int = 0) -> int:
     text = request.query_params.get(name, str(default))
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.accounts import Accounts
+from spec_kitty_sync.receiver.board_cache import BoardCache
 from spec_kitty_sync.receiver.committer import Committer
 from spec_kitty_sync.receiver.decide import NewEvent, Result, Verdict
 from spec_kitty_sync.receiver.feed import Feed
@@ -44,6 +45,7 @@ class Receiver:
         self.metrics = Metrics()
         self.overview = Overview(parts.database)
         self.feed = Feed(self.overview.newest_seq, shared=parts.database.shared)
+        self.boards = BoardCache(parts.store, self.overview)
         self.rejections = Rejections(self.overview, clock)
         self.stopping = asyncio.Event()
         self._accounts = Accounts(parts.database)
@@ -88,6 +90,7 @@ class Receiver:
     async def reset(self) -> None:
         """Wipe the store."""
         self._use(await self._committer.reset(), self._known_users)
+        self.boards.forget()
 
     async def current_identity(self) -> Identity:
         """Return the store's identity; where others share the store it is read anew.
@@ -98,6 +101,7 @@ class Receiver:
         if self.parts.database.shared:
             identity = await asyncio.to_thread(self.parts.store.identity)
             if identity != self.identity:
+                self.boards.forget()
                 self._use(identity, self._known_users)
         return self.identity
 
