@@ -6,7 +6,7 @@ import time
 from typing import Any, ClassVar
 
 import pytest
-from conftest import RunKit
+from kit_runs import RunKit
 from plain_receiver import PlainReceiver, serving
 from rude_servers import page, raw_server
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import RunKit
+from kit_runs import RunKit
 from plain_receiver import ForgetfulReceiver, PlainReceiver, serving
 
 from spec_kitty_sync.conformance.baseline import BaselineError, Known, compare, load_baseline

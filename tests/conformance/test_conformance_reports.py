@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import RunKit
+from kit_runs import RunKit
 from plain_receiver import TOKEN, ForgetfulReceiver, PlainReceiver, serving
 
 from spec_kitty_sync._files import shared_path

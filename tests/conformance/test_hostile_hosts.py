@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import RunKit
+from kit_runs import RunKit
 from plain_receiver import ForgetfulReceiver, PlainReceiver, serving
 
 

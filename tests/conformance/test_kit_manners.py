@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import RunKit
+from kit_runs import RunKit
 from plain_receiver import PlainReceiver, serving
 
 from spec_kitty_sync.conformance.client import Address, Client, NoConnection

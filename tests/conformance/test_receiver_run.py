@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import RunKit, clean_environment
+from kit_runs import RunKit, clean_environment
 from plain_receiver import ForgetfulReceiver, PlainReceiver, serving
 
 

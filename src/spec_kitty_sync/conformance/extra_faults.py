@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-
+from spec_kitty_sync.conformance.extra_faults_network import (
+    answers_any_path,
+    dies_after_an_insult,
+    forgets_per_connection,
+    late_answers,
+    loses_under_load,
+    one_at_a_time,
+    one_reader,
+)
 from spec_kitty_sync.conformance.reference import TOKENS
 from spec_kitty_sync.receiver.decide import Known, NewEvent, Refused, Result, Verdict
 from spec_kitty_sync.receiver.faults.seams import (
@@ -33,41 +38,11 @@ from spec_kitty_sync.receiver.refusal import Refusal, malformed
 from spec_kitty_sync.receiver.split import Element
 from spec_kitty_sync.receiver.store import EventStore, Page
 
-_MANY: Final = 20
 _EVIDENCE = {
     "repos": [{"repo": "r", "branch": "b", "commit": "c"}],
     "verification": [],
     "review": {"reviewer": "r", "verdict": "v"},
 }
-
-
-def _answers_any_path(parts: Parts) -> Parts:
-    def wrap(app: ASGIApp) -> ASGIApp:
-        inner = parts.wrap(app)
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            lost = scope["type"] == "http" and scope["path"].endswith("/events/batch")
-            answer: ASGIApp = JSONResponse({"results": []}) if lost else inner
-            await answer(scope, receive, send)
-
-        return front
-
-    return replace(parts, wrap=wrap)
-
-
-def _late_answers(parts: Parts) -> Parts:
-    """Every tenth batch gets the answer of the one before."""
-    number = itertools.count(1).__next__
-    before: list[Any] = []
-
-    def finish(reply: Reply) -> Reply:
-        reply = parts.finish(reply)
-        if reply.route != "batch" or reply.status != 200:
-            return reply
-        before.append(reply.content)
-        return replace(reply, content=before[-2]) if number() % 10 == 0 else reply
-
-    return replace(parts, finish=finish)
 
 
 def _takes_token_beginnings(parts: Parts) -> Parts:
@@ -192,69 +167,6 @@ def _details_without_ids(reply: Reply) -> Reply:
     return replace(reply, status=400, content=content)
 
 
-def _dies_after_an_insult(parts: Parts) -> Parts:
-    """The first valid batch after a 400 is answered 500."""
-    hurt: list[bool] = []
-
-    def finish(reply: Reply) -> Reply:
-        reply = parts.finish(reply)
-        if reply.route == "batch" and reply.status == 400:
-            hurt.append(True)
-        elif reply.route == "batch" and reply.status == 200 and hurt:
-            hurt.clear()
-            return replace(reply, status=500, content={"error": "worker died"})
-        return reply
-
-    return replace(parts, finish=finish)
-
-
-def _one_at_a_time(parts: Parts) -> Parts:
-    """A batch that arrives while another is under way is answered 500, like a deadlock victim."""
-    busy: list[bool] = []
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        inner = parts.wrap(app)
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or busy:
-                answer: ASGIApp = JSONResponse({"error": "deadlock"}, 500) if busy else inner
-                return await answer(scope, receive, send)
-            busy.append(True)
-            try:
-                return await inner(scope, receive, send)
-            finally:
-                busy.clear()
-
-        return front
-
-    return replace(parts, wrap=wrap)
-
-
-def _forgets_per_connection(parts: Parts) -> Parts:
-    """Remembers ids for as long as the connection that brought them, and no longer."""
-    latest: list[object] = [None]
-    seen: set[tuple[object, str]] = set()
-
-    def decide(
-        judged: Sequence[Verdict], known: Mapping[str, Known], *, now_ms: int
-    ) -> list[Result]:
-        here = latest[-1]
-        mine = {name: one for name, one in known.items() if (here, name) in seen}
-        seen.update((here, one.event_id) for one in judged if isinstance(one, NewEvent))
-        return parts.decide(judged, mine, now_ms=now_ms)
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        inner = parts.wrap(app)
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            latest.append(scope.get("client"))
-            await inner(scope, receive, send)
-
-        return front
-
-    return replace(parts, decide=decide, wrap=wrap)
-
-
 class _Doubled:
     """A store that lists every event twice."""
 
@@ -273,46 +185,6 @@ def _lists_twice(parts: Parts) -> Parts:
     return replace(parts, store=cast("EventStore", _Doubled(parts.store)))
 
 
-def _loses_under_load(parts: Parts) -> Parts:
-    """Says success and stores nothing while more than twenty batches are under way."""
-    under_way: list[bool] = []
-
-    def fresh(judged: Iterable[Verdict]) -> list[NewEvent]:
-        return [] if len(under_way) > _MANY else parts.fresh(judged)
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        inner = parts.wrap(app)
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            under_way.append(True)
-            try:
-                await inner(scope, receive, send)
-            finally:
-                under_way.pop()
-
-        return front
-
-    return replace(parts, fresh=fresh, wrap=wrap)
-
-
-def _one_reader(parts: Parts) -> Parts:
-    """Reads one request at a time, to its end, however slowly it comes."""
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        inner = parts.wrap(app)
-        turn = asyncio.Lock()
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
-                return await inner(scope, receive, send)
-            async with turn:
-                return await inner(scope, receive, send)
-
-        return front
-
-    return replace(parts, wrap=wrap)
-
-
 def _limits_in_words(reply: Reply) -> Reply:
     return replace(reply, content={**reply.content, "max_batch_events": "many"})
 
@@ -327,8 +199,8 @@ def _sql_words(fields: Fields) -> str | None:
 
 EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
-        "answers-any-path": Fault("200 on a path that stores nothing", _answers_any_path),
-        "late-answers": Fault("every tenth answer is the one before", _late_answers),
+        "answers-any-path": Fault("200 on a path that stores nothing", answers_any_path),
+        "late-answers": Fault("every tenth answer is the one before", late_answers),
         "compares-token-start": Fault("a token need only begin right", _takes_token_beginnings),
         "refuses-left-over-token": Fault(
             "open to all, but not to those who bring a token", _refuses_left_over_tokens
@@ -365,9 +237,9 @@ EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
             each_result(lambda row: {**row, "error": row["error"] + "!" * 4000}, of="rejected"),
         ),
         "dies-after-an-insult": Fault(
-            "the first valid batch after a 400 is answered 500", _dies_after_an_insult
+            "the first valid batch after a 400 is answered 500", dies_after_an_insult
         ),
-        "one-at-a-time": Fault("500 while another batch is under way", _one_at_a_time),
+        "one-at-a-time": Fault("500 while another batch is under way", one_at_a_time),
         "refuses-traceparent": Fault(
             "400 for tracing headers",
             requests(lambda method, headers: "traceparent" in headers, 400, "header"),
@@ -380,11 +252,11 @@ EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
             "unknown payload keys are refused", refuses(_keys_of_tomorrow)
         ),
         "forgets-ids-per-connection": Fault(
-            "ids are remembered per connection", _forgets_per_connection
+            "ids are remembered per connection", forgets_per_connection
         ),
         "lists-events-twice": Fault("the read API lists each event twice", _lists_twice),
-        "loses-under-load": Fault("success, but not stored, under load", _loses_under_load),
-        "one-reader": Fault("a slow request holds up all others", _one_reader),
+        "loses-under-load": Fault("success, but not stored, under load", loses_under_load),
+        "one-reader": Fault("a slow request holds up all others", one_reader),
         "health-limit-in-words": Fault(
             "max_batch_events is a word", replies(_limits_in_words, "health")
         ),
