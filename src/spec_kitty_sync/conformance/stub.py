@@ -14,6 +14,7 @@ import re
 import socket
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,16 +26,24 @@ from werkzeug import Request, Response
 
 BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"
+TOKEN_PATH = "/api/v1/token/"
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
 class StubRequest:
-    """One batch as it arrived. `bodies` are the events as parsed JSON."""
+    """One batch as it arrived. `bodies` are the events as parsed JSON.
+
+    `wire` is the body before `raw` was unpacked from it; `problem` says why it is no batch.
+    """
 
     path: str
     headers: Mapping[str, str]
     raw: bytes
     bodies: tuple[dict[str, Any], ...]
+    method: str = "POST"
+    wire: bytes = b""
+    problem: str = ""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -43,13 +52,17 @@ class StubRequest:
 
 @dataclass(frozen=True)
 class StubReply:
-    """What goes back. `lose`: the work is done, but the connection breaks before the answer."""
+    """What goes back. `lose`: the work is done, but the connection breaks before the answer.
+
+    `cut`: the connection breaks after the first half of the body.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     lose: bool = False
+    cut: bool = False
 
 
 Answer = Callable[[StubRequest, "StubServer"], StubReply]
@@ -110,6 +123,11 @@ def lose_answer() -> Answer:
     return per_event(lose=True)
 
 
+def cut_answer() -> Answer:
+    """Store the batch, then break the connection in the middle of the answer."""
+    return per_event(cut=True)
+
+
 def late(seconds: float) -> Answer:
     """Answer as usual, *seconds* later."""
     return per_event(delay_s=seconds)
@@ -133,7 +151,11 @@ class StubServer:
         self._lock = threading.Lock()
         self._stored: dict[str, int] = {}
         self.requests: list[StubRequest] = []
+        self.replies: list[StubReply] = []
         self.health: dict[str, Any] = {"status": "ok"}
+        self.health_asked = 0
+        self.team_slug: str | None = None
+        self.logins: list[str] = []
 
     @property
     def url(self) -> str:
@@ -154,10 +176,28 @@ class StubServer:
         with self._lock:
             self._script.extend(answers)
 
+    def drop_script(self) -> None:
+        """Forget the answers that nobody asked for."""
+        with self._lock:
+            self._script.clear()
+
     def always(self, answer: Answer) -> None:
         """Answer so whenever the script is empty."""
         with self._lock:
             self._usual = answer
+
+    def forget(self) -> None:
+        """Be as new: nothing stored, nothing seen, no script."""
+        with self._lock:
+            self._script.clear()
+            self._usual = per_event()
+            self._stored.clear()
+            self.requests.clear()
+            self.replies.clear()
+            self.logins.clear()
+            self.health = {"status": "ok"}
+            self.health_asked = 0
+            self.team_slug = None
 
     def store(self, event_id: str) -> Result:
         """Take the id: `success` the first time, `duplicate` after that."""
@@ -168,6 +208,8 @@ class StubServer:
 
     def __enter__(self) -> StubServer:
         self._server.expect_request(HEALTH_PATH).respond_with_handler(self._health)
+        tokens = re.compile(f"{re.escape(TOKEN_PATH)}(refresh/)?")
+        self._server.expect_request(tokens).respond_with_handler(self._token)
         self._server.expect_request(re.compile(".*")).respond_with_handler(self._batch)
         self._server.start()
         return self
@@ -181,33 +223,68 @@ class StubServer:
         self._server.stop()
 
     def _health(self, request: Request) -> Response:
+        self.health_asked += 1
         return Response(_dump(self.health), content_type="application/json")
+
+    def _token(self, request: Request) -> Response:
+        with self._lock:
+            self.logins.append(request.path)
+            number = len(self.logins)
+        issued = {
+            "access": f"stub-access-{number}",
+            "refresh": f"stub-refresh-{number}",
+            "access_lifetime": _DAY_S,
+            "refresh_lifetime": _DAY_S,
+            "team_slug": self.team_slug,
+        }
+        return Response(_dump(issued), content_type="application/json")
 
     def _batch(self, request: Request) -> Response:
         seen = _read(request)
         with self._lock:
             self.requests.append(seen)
+            place = len(self.replies)
+            self.replies.append(StubReply(0, b""))
             answer = self._script.popleft() if self._script else self._usual
-        reply = answer(seen, self)
+        reply = answer(seen, self) if not seen.problem else _no_batch(seen)
+        with self._lock:
+            if place < len(self.replies):
+                self.replies[place] = reply
         if reply.delay_s:
             time.sleep(reply.delay_s)
-        if reply.lose:
-            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        return Response(
-            reply.body,
-            reply.status,
-            headers=dict(reply.headers),
-            content_type="application/json",
-        )
+        if reply.lose or reply.cut:
+            _break_off(request, reply)
+        kind = "application/json"
+        response = Response(reply.body, reply.status, content_type=kind)
+        response.headers.update(reply.headers)
+        return response
 
 
 def _read(request: Request) -> StubRequest:
-    raw_body = request.get_data()
-    plain = raw_body
-    if request.headers.get("Content-Encoding") == "gzip":
-        plain = gzip.decompress(raw_body)
-    bodies = tuple(json.loads(plain)["events"])
-    return StubRequest(request.path, dict(request.headers), plain, bodies)
+    wire = plain = request.get_data()
+    head = dict(request.headers)
+    try:
+        if request.headers.get("Content-Encoding") == "gzip":
+            plain = gzip.decompress(wire)
+        bodies = tuple(json.loads(plain)["events"])
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as exc:
+        problem = f"{type(exc).__name__}: {exc}"
+        return StubRequest(request.path, head, plain, (), request.method, wire, problem)
+    return StubRequest(request.path, head, plain, bodies, request.method, wire)
+
+
+def _no_batch(request: StubRequest) -> StubReply:
+    return StubReply(400, _dump({"error": f"no batch: {request.problem}", "details": "body"}))
+
+
+def _break_off(request: Request, reply: StubReply) -> None:
+    """Close the connection, for a cut answer after its first half."""
+    connection = request.environ["werkzeug.socket"]
+    if reply.cut:
+        head = f"HTTP/1.1 {reply.status} OK\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(reply.body)}\r\n\r\n"
+        connection.sendall(head.encode() + reply.body[: len(reply.body) // 2])
+    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _dump(value: object) -> bytes:

@@ -7,12 +7,9 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spec_kitty_sync._files import shared_path
-
-if TYPE_CHECKING:
-    from spec_kitty_sync.conformance.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,9 @@ class Case:
         return self.values[name]
 
 
-CheckFunction = Callable[["Probe", Case], None]
+CheckFunction = Callable[[Any, Case], None]
+"""Takes the suite's own means (a `Probe`, or a `Trial`) and the case."""
+
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,17 @@ def rows(*names: str, **shared: Any) -> tuple[Case, ...]:
     return tuple(Case(name, dict(shared)) for name in names)
 
 
-@cache
 def receiver_suite() -> Suite:
     """Return the packaged receiver suite; its files are read once per process."""
+    return packaged_suite("receiver")
+
+
+@cache
+def packaged_suite(kind: str) -> Suite:
+    """Return the packaged suite for receivers, producers or migration tools."""
     found: list[Check] = []
-    for path in sorted(shared_path("conformance", "receiver").glob("*.py")):
-        name = f"spec_kitty_sync_suite.receiver.{path.stem}"
+    for path in sorted(shared_path("conformance", kind).glob("*.py")):
+        name = f"spec_kitty_sync_suite.{kind}.{path.stem}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise ImportError(f"cannot load {path}")

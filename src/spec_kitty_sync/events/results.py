@@ -141,11 +141,15 @@ def read_details(body: bytes) -> Mapping[str, str]:
 
 
 def words_of(body: bytes) -> str:
-    """Return the first words of an answer that is no result list, fit for one line."""
+    """Return the first words of an answer that is no result list, fit for one line.
+
+    A server that speaks another protocol says in `sync_protocol` what helps.
+    """
     reply = _object(body)
-    parts = [
-        reply[key] for key in ("error", "details", "detail") if isinstance(reply.get(key), str)
-    ]
+    protocol = reply.get("sync_protocol")
+    guidance = protocol.get("upgrade_guidance") if isinstance(protocol, dict) else None
+    said = (*(reply.get(key) for key in ("error", "details", "detail")), guidance)
+    parts = [text for text in said if isinstance(text, str)]
     text = ": ".join(parts) if parts else body[: REASON_LIMIT * 4].decode(errors="replace")
     return _one_line(text)
 

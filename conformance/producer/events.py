@@ -1,0 +1,233 @@
+"""The events that a producer makes, whatever becomes of them; also used on captured files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from spec_kitty_sync.conformance import producer_events as rules
+from spec_kitty_sync.conformance.builder import EXAMPLES
+from spec_kitty_sync.conformance.producer_events import Breach, Captured
+from spec_kitty_sync.conformance.producer_trial import ProducerTrial, note
+from spec_kitty_sync.conformance.stub import per_event, rejected
+from spec_kitty_sync.conformance.suite import Case, check, rows
+from spec_kitty_sync.events.registry import default_registry
+
+DAY_MS = 86_400_000
+REGISTRY = default_registry()
+CANARIES = ("canary-7f3a9", "/home/canary")
+_EMITTED = [one for one in EXAMPLES if one.shape not in {"sync_status", "legacy_status"}]
+
+
+def hold(t: ProducerTrial, judge: Callable[[Sequence[Captured]], list[Breach]], want: str) -> None:
+    """Fail unless *judge* finds nothing among the events of *t*."""
+    events = t.captured()
+    found = judge(events)
+    t.expect(
+        not found,
+        expected=want,
+        got=lambda: rules.summed_up(found, len(events)),
+        about=found[0].about if found else "",
+    )
+
+
+@check("SKP-EVT-01")
+def envelope_is_valid(t: ProducerTrial, case: Case) -> None:
+    t.capture_or_read(3)
+    hold(t, lambda events: rules.envelope_breaches(events, REGISTRY), "envelopes valid by dialect")
+
+
+@check("SKP-EVT-02")
+def payload_is_valid(t: ProducerTrial, case: Case) -> None:
+    if not t.reads_files:
+        t.prepare()
+        for one in _EMITTED:
+            payload = {**one.required, **one.optional}
+            if one.event_type == "WPStatusChanged":
+                payload = dict(one.required)
+            t.emit_id(payload, event_type=one.event_type, about=one.aggregate_id)
+        t.drain()
+    hold(t, lambda events: rules.payload_breaches(events, REGISTRY), "payloads valid by type")
+
+
+@check("SKP-EVT-03")
+def ids_are_unique_ulids(t: ProducerTrial, case: Case) -> None:
+    t.capture_or_read(5)
+    hold(t, rules.id_breaches, "each id a ULID that stands for one content")
+    if t.reads_files:
+        return
+    now_ms = time.time_ns() // 1_000_000
+    far = [
+        one
+        for one in t.stub.seen_ids
+        if rules.ID.fullmatch(one) and abs(rules.ulid_ms(one) - now_ms) > DAY_MS
+    ]
+    t.expect(
+        not far and len(set(t.stub.seen_ids)) == len(t.stub.seen_ids),
+        expected="ids of five events: all different, their time part within a day of the clock",
+        got=lambda: f"{', '.join(t.stub.seen_ids)}",
+    )
+
+
+@check("SKP-EVT-04")
+def id_stays_on_every_send(t: ProducerTrial, case: Case) -> None:
+    first = t.prepare(events=2)
+    t.drain(then=per_event({one: rejected("payload.wp_id: bad") for one in first}))
+    again = t.sent_by_next_drain()
+    t.expect(
+        sorted(again) == sorted(first) == sorted(t.stub.seen_ids[:2]),
+        expected="both are sent again under the ids that `emit` printed",
+        got=lambda: f"captured {first}, sent {t.stub.seen_ids}",
+    )
+
+
+@check("SKP-EVT-05")
+def bytes_stay_on_every_send(t: ProducerTrial, case: Case) -> None:
+    first = t.prepare(events=2)
+    t.drain(then=per_event({one: rejected("payload.wp_id: bad") for one in first}))
+    t.sent_by_next_drain()
+    contents: dict[str, bytes] = {}
+    for one in t.captured():
+        event_id = str(one.parsed.get("event_id"))
+        same = contents.setdefault(event_id, rules.content(one)) == rules.content(one)
+        t.expect(
+            same,
+            expected="the same content on every send",
+            got=lambda: "other content under the same id",
+            about=event_id,
+        )
+
+
+@check("SKP-EVT-06", *rows("restart", "parallel"))
+def clock_increases(t: ProducerTrial, case: Case) -> None:
+    t.prepare()
+    if case.name == "restart":
+        ids = [t.emit_id(note(str(number))) for number in range(4)]
+    else:
+        children = [t.start("emit", values=t.about("WP01")) for _ in range(4)]
+        ran = [t.finish(one, "emit", stdin=t.payload(), note="four at once") for one in children]
+        ids = [one for done in ran for one in t.ids_in(done)]
+    t.drain()
+    hold(t, rules.clock_breaches, "no two events of one node with the same clock")
+    clocks = {body["event_id"]: body["lamport_clock"] for body in t.bodies()}
+    found = [clocks.get(one) for one in ids]
+    t.expect(
+        len(set(found)) == 4 and None not in found,
+        expected="four events with four clocks",
+        got=lambda: f"clocks {found}",
+    )
+    t.expect(
+        case.name == "parallel" or found == sorted(found, key=lambda value: value or 0),
+        expected="the clock rises from one process to the next",
+        got=lambda: f"clocks {found}",
+    )
+
+
+@check("SKP-EVT-14")
+def captured_clocks_are_unique(t: ProducerTrial, case: Case) -> None:
+    t.capture_or_read(3)
+    hold(t, rules.clock_breaches, "no two events of one node with the same clock")
+
+
+@check("SKP-EVT-07")
+def node_is_a_hash(t: ProducerTrial, case: Case) -> None:
+    t.capture_or_read(2)
+    hold(t, rules.node_breaches, "node ids that are hashes, never a plain host or user name")
+    if not t.reads_files:
+        nodes = {body["node_id"] for body in t.bodies()}
+        t.expect(len(nodes) == 1, expected="one node id on one machine", got=lambda: str(nodes))
+
+
+@check("SKP-EVT-08")
+def timestamp_is_the_occurrence(t: ProducerTrial, case: Case) -> None:
+    t.prepare()
+    before = time.time()
+    event_id = t.emit_id()
+    after = time.time()
+    time.sleep(1.1)
+    t.drain()
+    stamps = [body["timestamp"] for body in t.bodies() if body["event_id"] == event_id]
+    moment = rules.instant(stamps[0]) if stamps else None
+    t.expect(
+        moment is not None and before - 1 <= moment <= after + 0.1,
+        expected="the time of capture, with its zone; not the time of sending",
+        got=lambda: f"{stamps}; captured until {after:.3f}",
+        about=event_id,
+    )
+
+
+@check("SKP-EVT-09")
+def no_identity_is_never_sent(t: ProducerTrial, case: Case) -> None:
+    t.in_project = False
+    t.prepare()
+    ran = t.emit()
+    t.drain()
+    sent = [body for body in t.bodies() if rules.identity_breaches([t.as_captured(body)])]
+    t.expect(
+        not sent,
+        expected="an event without project_uuid is kept and never sent",
+        got=lambda: f"project_uuid {sent[0].get('project_uuid')!r} was sent",
+    )
+    t.expect_exit(ran, {0}, "the event is captured all the same")
+    if not t.arrived():
+        t.expect_retained(1)
+
+
+@check("SKP-EVT-10")
+def lanes_are_the_contract_s(t: ProducerTrial, case: Case) -> None:
+    if not t.reads_files:
+        t.prepare()
+        base = next(one for one in EXAMPLES if one.shape == "status_transition").required
+        forced = {"force": True, "reason": "because", "actor": "robin"}
+        move = {**base, **forced, "from_lane": "claimed", "to_lane": "doing"}
+        t.emit(move, event_type="WPStatusChanged", about="WP01")
+        t.emit_id({**base, "to_lane": "claimed"}, event_type="WPStatusChanged", about="WP01")
+        t.drain()
+    hold(t, rules.lane_breaches, "only the seven lanes of the contract; `doing` is an alias")
+
+
+@check("SKP-EVT-11")
+def values_are_json_values(t: ProducerTrial, case: Case) -> None:
+    t.capture_or_read(2)
+    hold(t, rules.type_breaches, "JSON values, no printed objects")
+
+
+@check("SKP-EVT-12")
+def causes_are_known(t: ProducerTrial, case: Case) -> None:
+    if not t.reads_files:
+        parent = t.prepare(events=1)[0]
+        child = t.emit_id(extra=("causation",), causation_id=parent)
+        t.drain()
+        causes = {body["event_id"]: body.get("causation_id") for body in t.bodies()}
+        t.expect(
+            causes.get(child) == parent,
+            expected=f"causation_id {parent}, as it was stated",
+            got=lambda: f"causation_id {causes.get(child)}",
+            about=child,
+        )
+    hold(t, rules.cause_breaches, "every causation_id names an event that is there")
+
+
+@check("SKP-EVT-13")
+def no_secret_leaves(t: ProducerTrial, case: Case) -> None:
+    t.environment |= {"SK_PASSWORD": CANARIES[0], "GITHUB_TOKEN": CANARIES[0]}
+    t.prepare()
+    t.emit_id()
+    t.drain()
+    t.expect(bool(t.arrived()), expected="the event arrives", got="nothing came")
+    secrets = [*CANARIES, str(t.home)]
+    hold(t, lambda events: rules.secret_breaches(events, secrets), "no secret and no home path")
+
+
+@check("SKP-EVT-15")
+def invalid_event_is_refused(t: ProducerTrial, case: Case) -> None:
+    t.prepare()
+    ran = t.emit({"wp_id": "WP01", "entry_type": "gossip", "entry_content": "x"})
+    t.drain()
+    t.expect(
+        ran.exit_code != 0 and "entry_type" in ran.text,
+        expected="an invalid event is refused and the field named",
+        got=lambda: f"exit code {ran.exit_code}: {ran.text[:200]}",
+        step=ran.step,
+    )
+    t.expect(not t.arrived(), expected="nothing was stored", got="it was sent")

@@ -1,0 +1,239 @@
+"""Rules for events a producer has made, judged on their bytes alone; nothing is run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from spec_kitty_sync._json import canonical_hash, loads_lenient
+from spec_kitty_sync.errors import JsonError
+from spec_kitty_sync.events.registry import Registry
+from spec_kitty_sync.events.validation import Validator
+
+CONTRACT_LANES: Final = frozenset(
+    {"planned", "claimed", "in_progress", "for_review", "done", "blocked", "canceled"}
+)
+ID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LANE_KEYS: Final = ("from_lane", "to_lane")
+_REPR: Final = re.compile(r"^(UUID\(|<[\w.]+ object|datetime\.|PosixPath\()|^(None|True|False)$")
+_NODE: Final = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One event and where it was found."""
+
+    body: bytes
+    where: str
+    row_id: str | None = None
+
+    @property
+    def parsed(self) -> dict[str, Any]:
+        """The event as a dict; empty where the bytes are none."""
+        try:
+            value = loads_lenient(self.body)
+        except JsonError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One event that breaks a rule, and how."""
+
+    event: Captured
+    what: str
+
+    @property
+    def about(self) -> str:
+        value = self.event.parsed.get("event_id")
+        return value if isinstance(value, str) else ""
+
+
+def envelope_breaches(events: Iterable[Captured], registry: Registry) -> list[Breach]:
+    """Return events whose envelope breaks a rule of its dialect."""
+    return _findings(events, registry, payload=False)
+
+
+def payload_breaches(events: Iterable[Captured], registry: Registry) -> list[Breach]:
+    """Return events whose payload breaks a rule of its type."""
+    return _findings(events, registry, payload=True)
+
+
+def id_breaches(events: Sequence[Captured]) -> list[Breach]:
+    """Return events whose id is no ULID, or whose id another content has too."""
+    contents: dict[str, bytes] = {}
+    found = []
+    for one in events:
+        event_id = one.parsed.get("event_id")
+        if not isinstance(event_id, str) or not ID.fullmatch(event_id):
+            found.append(Breach(one, f"event_id {event_id!r} is no ULID"))
+            continue
+        told = content(one)
+        if contents.setdefault(event_id, told) != told:
+            found.append(Breach(one, f"{event_id} stands for two contents"))
+    return found
+
+
+def clock_breaches(events: Sequence[Captured]) -> list[Breach]:
+    """Return events whose Lamport clock another event of the same node has too."""
+    seen: dict[tuple[Any, Any], str] = {}
+    found = []
+    for one in events:
+        event = one.parsed
+        key = (event.get("node_id"), event.get("lamport_clock"))
+        event_id = str(event.get("event_id"))
+        if seen.setdefault(key, event_id) != event_id:
+            found.append(Breach(one, f"node {key[0]} has clock {key[1]} twice, also {seen[key]}"))
+    return found
+
+
+def node_breaches(events: Iterable[Captured]) -> list[Breach]:
+    """Return events whose node_id looks like a host name instead of a hash of it."""
+    return [
+        Breach(one, f"node_id {one.parsed.get('node_id')!r} is not a hash in hex digits")
+        for one in events
+        if not _NODE.fullmatch(str(one.parsed.get("node_id")))
+    ]
+
+
+def lane_breaches(events: Iterable[Captured]) -> list[Breach]:
+    """Return status events that name a lane outside the contract's seven."""
+    found = []
+    for one in events:
+        payload = one.parsed.get("payload")
+        if not isinstance(payload, dict):
+            continue
+        lanes = [payload[key] for key in _LANE_KEYS if payload.get(key) is not None]
+        wrong = [lane for lane in lanes if lane not in CONTRACT_LANES]
+        if wrong and one.parsed.get("event_type") == "WPStatusChanged":
+            found.append(Breach(one, f"lane {wrong[0]!r}"))
+    return found
+
+
+def type_breaches(events: Iterable[Captured]) -> list[Breach]:
+    """Return events that hold a text which is the repr of an object instead of its value."""
+    found = []
+    for one in events:
+        wrong = next((text for text in _texts(one.parsed) if _REPR.match(text)), None)
+        if wrong is not None:
+            found.append(Breach(one, f"the text {wrong!r} is a printed object, not a JSON value"))
+    return found
+
+
+def cause_breaches(events: Sequence[Captured]) -> list[Breach]:
+    """Return events whose causation_id names no event among *events*."""
+    known = {one.parsed.get("event_id") for one in events}
+    return [
+        Breach(one, f"causation_id {one.parsed['causation_id']} is unknown")
+        for one in events
+        if one.parsed.get("causation_id") is not None and one.parsed["causation_id"] not in known
+    ]
+
+
+def secret_breaches(events: Iterable[Captured], secrets: Iterable[str]) -> list[Breach]:
+    """Return events whose bytes hold one of *secrets*."""
+    wanted = [(word, word.encode()) for word in secrets if word]
+    return [
+        Breach(one, f"holds {word!r}") for one in events for word, raw in wanted if raw in one.body
+    ]
+
+
+def identity_breaches(events: Iterable[Captured]) -> list[Breach]:
+    """Return events without a usable project_uuid, which may not leave the machine."""
+    return [
+        Breach(one, f"project_uuid is {one.parsed.get('project_uuid')!r}")
+        for one in events
+        if not _is_uuid4(one.parsed.get("project_uuid"))
+    ]
+
+
+def ulid_ms(event_id: str) -> int:
+    """Return the time part of a ULID, in epoch milliseconds."""
+    value = 0
+    for letter in event_id[:10]:
+        value = value * 32 + _ALPHABET.index(letter)
+    return value
+
+
+def instant(text: object) -> float | None:
+    """Return the epoch seconds of an RFC 3339 text with its zone; nothing where it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo is not None else None
+
+
+def event_bytes(batch: bytes) -> list[bytes]:
+    """Return the events of a request body, each as compact JSON; none where it is no batch."""
+    try:
+        events = json.loads(batch)["events"]
+        return [
+            json.dumps(one, ensure_ascii=False, separators=(",", ":")).encode() for one in events
+        ]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def summed_up(breaches: Sequence[Breach], total: int) -> str:
+    """Return how many events break the rule and, grouped by what is wrong, one example each."""
+    kinds = Counter(_kind(one.what) for one in breaches)
+    events = len({(one.event.where, one.event.body) for one in breaches})
+    parts = [f"{events} of {total} events"]
+    for kind, count in kinds.most_common(4):
+        example = next(one for one in breaches if _kind(one.what) == kind)
+        parts.append(f"{count} × {example.what} (e.g. {example.event.where})")
+    if len(kinds) > 4:
+        parts.append(f"{len(kinds) - 4} other kinds")
+    return "; ".join(parts)
+
+
+def _findings(events: Iterable[Captured], registry: Registry, *, payload: bool) -> list[Breach]:
+    validator = Validator(registry)
+    found = []
+    for one in events:
+        for finding in validator.validate(one.body).findings:
+            if finding.severity != "error":
+                continue
+            if (finding.path.startswith("/payload/")) is payload:
+                place = finding.path or "the event"
+                found.append(Breach(one, f"{finding.code} at {place}: {finding.message}"))
+    return found
+
+
+def _kind(what: str) -> str:
+    return re.sub(r"[0-9A-Z]{26}|'[^']*'|\d+", "…", what)
+
+
+def content(one: Captured) -> bytes:
+    """Return what makes the content of an event: its canonical hash, else its bytes."""
+    try:
+        return canonical_hash(one.body)
+    except JsonError:
+        return one.body
+
+
+def _is_uuid4(value: object) -> bool:
+    pattern = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _texts(value: Any) -> Iterable[str]:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item

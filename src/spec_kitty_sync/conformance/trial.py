@@ -1,0 +1,216 @@
+"""What a check of a command-line tool holds in its hands: runs it, keeps what was seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from spec_kitty_sync.conformance.adapter import Adapter
+from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
+from spec_kitty_sync.conformance.outcome import Finding
+from spec_kitty_sync.conformance.reply import CheckFailed, shorten
+from spec_kitty_sync.conformance.stub import StubReply, StubRequest, StubServer
+
+RUN: Final = "RUN"
+_FORGOTTEN: Final = ("SPEC_KITTY_", "SK_", "PYTEST_")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One command that ended, with its place among the steps. A signal is a negative code."""
+
+    command: str
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    step: int
+
+    @property
+    def text(self) -> str:
+        """Everything that it said, both streams."""
+        return (self.stdout + b"\n" + self.stderr).decode("utf-8", "backslashreplace").strip()
+
+    @property
+    def json(self) -> Any:
+        """Standard output as JSON, or nothing when it is not JSON."""
+        try:
+            return json.loads(self.stdout)
+        except ValueError:
+            return None
+
+
+class Trial:
+    """One attempt of one case: a folder of its own, a stub to talk to, a list of steps."""
+
+    def __init__(self, adapter: Adapter, stub: StubServer, folder: Path) -> None:
+        self.adapter = adapter
+        self.stub = stub
+        self.folder = folder
+        self.home = folder / "home"
+        self.project = folder / "project"
+        self.exchanges: list[Exchange] = []
+        self.environment: dict[str, str] = {}
+        self.in_project = True
+        self._heard = 0
+
+    def has(self, capability: str) -> bool:
+        """Return whether the tool declares *capability*."""
+        return capability in self.adapter.capabilities
+
+    def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        extra: tuple[str, ...] = (),
+        values: Mapping[str, str] | None = None,
+        note: str = "",
+    ) -> Ran:
+        """Run *command* of the adapter to its end and record it with what came over the wire."""
+        child = self.start(command, extra=extra, values=values)
+        return self.finish(child, command, stdin=stdin, note=note)
+
+    def start(
+        self,
+        command: str,
+        *,
+        extra: tuple[str, ...] = (),
+        values: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start *command* in a process group of its own."""
+        known = {"url": self.stub.url, "home": str(self.home), "project": str(self.project)}
+        known |= values or {}
+        for folder in (self.home, self.project / ".kittify" if self.in_project else self.project):
+            if not folder.is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+        return subprocess.Popen(
+            self.adapter.argv(command, extra, known),
+            cwd=self.project,
+            env=self._environ(known),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def finish(
+        self, child: subprocess.Popen[bytes], command: str, *, stdin: bytes = b"", note: str = ""
+    ) -> Ran:
+        """Wait for *child*, kill it at the deadline, and record what it did."""
+        started_ms, began = time.time_ns() // 1_000_000, time.perf_counter()
+        try:
+            out, err = child.communicate(stdin, timeout=self.adapter.deadline_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, err = child.communicate()
+            err += f"\n(killed after {self.adapter.deadline_s:.0f} s)".encode()
+        self.hear()
+        said = out + (b"\n" + err if err.strip() else b"")
+        argv = [str(part) for part in child.args] if isinstance(child.args, list) else []
+        ask = Request(RUN, _readable(argv), (), stdin, note or command)
+        answer = Response(child.returncode, (("Content-Type", "output"),), said)
+        spent = (time.perf_counter() - began) * 1000
+        self.exchanges.append(Exchange(ask, answer, "", started_ms, spent))
+        return Ran(command, child.returncode, out, err, len(self.exchanges))
+
+    def hear(self) -> list[StubRequest]:
+        """Record what the stub saw since the last call, and return it."""
+        new = list(zip(self.stub.requests, self.stub.replies, strict=False))[self._heard :]
+        self._heard += len(new)
+        self.exchanges += [_heard(request, reply) for request, reply in new]
+        return [request for request, _ in new]
+
+    def expect(
+        self,
+        holds: bool,
+        *,
+        expected: str,
+        got: Callable[[], str] | str,
+        about: str = "",
+        step: int = 0,
+    ) -> None:
+        """Fail the check with want and got unless it *holds*.
+
+        Raises:
+            CheckFailed: it does not.
+        """
+        if holds:
+            return
+        text = got if isinstance(got, str) else got()
+        step = step or self._step_about(about)
+        raise CheckFailed(Finding(expected, shorten(text, 600), step=step, about=about))
+
+    def expect_exit(self, ran: Ran, allowed: set[int], because: str) -> None:
+        """Ask that *ran* ended with one of *allowed*."""
+        self.expect(
+            ran.exit_code in allowed,
+            expected=f"`{ran.command}` exits with {_codes(allowed)}: {because}",
+            got=lambda: f"exit code {ran.exit_code}: {shorten(ran.text, 300)}",
+            step=ran.step,
+        )
+
+    def status(self, field: str) -> int | None:
+        """Return a number of the tool's own status, or nothing where the adapter has none."""
+        if not self.has("status") or field not in self.adapter.status:
+            return None
+        value = pointed(self.run("status").json, self.adapter.status[field])
+        return value if type(value) is int else None
+
+    def _environ(self, known: Mapping[str, str]) -> dict[str, str]:
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(_FORGOTTEN)
+        }
+        kept["HOME"] = str(self.home)
+        if "PYTHONPATH" in kept:
+            # The tool runs in another folder: relative entries would mean something else there.
+            entries = kept["PYTHONPATH"].split(os.pathsep)
+            kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
+        given = {**self.adapter.environment, **self.environment}
+        return kept | {name: self.adapter.fill(text, known) for name, text in given.items()}
+
+    def _step_about(self, event_id: str) -> int:
+        if event_id:
+            for place in range(len(self.exchanges), 0, -1):
+                one = self.exchanges[place - 1]
+                if one.request.method != RUN and event_id in one.request.text:
+                    return place
+        return len(self.exchanges)
+
+
+def pointed(document: Any, pointer: str) -> Any:
+    """Return the value at a JSON Pointer, or nothing."""
+    for step in pointer.strip("/").split("/"):
+        if isinstance(document, list) and step.isdecimal() and int(step) < len(document):
+            document = document[int(step)]
+        elif isinstance(document, dict):
+            document = document.get(step)
+        else:
+            return None
+    return document
+
+
+def _heard(request: StubRequest, reply: StubReply) -> Exchange:
+    ask = Request(
+        request.method,
+        request.path,
+        tuple(request.headers.items()),
+        request.wire,
+        "seen by the stub",
+    )
+    broke = "the stub broke the connection" if reply.lose or reply.cut else ""
+    answer = None if broke else Response(reply.status, tuple(reply.headers.items()), reply.body)
+    return Exchange(ask, answer, broke, 0, reply.delay_s * 1000)
+
+
+def _readable(argv: list[str]) -> str:
+    return " ".join(part if part and " " not in part else repr(part) for part in argv)
+
+
+def _codes(allowed: set[int]) -> str:
+    return " or ".join(str(code) for code in sorted(allowed))
