@@ -93,7 +93,11 @@ def another_server_gets_everything(t: ProducerTrial, case: Case) -> None:
         expected="a second server gets the same events",
         got=lambda: f"{other.stored_ids}",
     )
-    second = {body["event_id"]: t.as_captured(body).body for request in other.requests for body in request.bodies}
+    second = {
+        body["event_id"]: t.as_captured(body).body
+        for request in other.requests
+        for body in request.bodies
+    }
     t.expect(second == first, expected="the same bytes for both servers", got="they differ")
     t.point_at(t.stub.url)
     again = t.sent_by_next_drain()

@@ -173,6 +173,12 @@ def no_identity_is_never_sent(t: ProducerTrial, case: Case) -> None:
         t.expect_retained(1)
 
 
+@check("SKP-EVT-16")
+def identity_is_there(t: ProducerTrial, case: Case) -> None:
+    t.capture_or_read(2)
+    hold(t, rules.identity_breaches, "a project_uuid in every event, so that it may be sent")
+
+
 @check("SKP-EVT-10")
 def lanes_are_the_contract_s(t: ProducerTrial, case: Case) -> None:
     if not t.reads_files:

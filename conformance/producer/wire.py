@@ -159,7 +159,9 @@ def two_servers_stop_before_any_call(t: ProducerTrial, case: Case) -> None:
     t.use("other_server", other_url=other.url)
     ran = t.drain()
     t.expect(
-        not t.arrived() and not other.requests and t.stub.health_asked + other.health_asked == asked,
+        not t.arrived()
+        and not other.requests
+        and t.stub.health_asked + other.health_asked == asked,
         expected="no request to either server while two are named",
         got=lambda: f"{len(t.arrived())} and {len(other.requests)} batches",
     )

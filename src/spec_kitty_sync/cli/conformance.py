@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ _INSTALL = "Run `pip install 'spec-kitty-sync[conformance,receiver]'`."
 
 @click.group()
 def conformance() -> None:
-    """Prove that a receiver keeps the contract.
+    """Prove that a receiver, a producer or a migration tool keeps the contract.
 
     Exit codes: 0 conformant, 1 not, 2 interrupted, 3 internal error, 4 incomplete or usage.
     """
@@ -69,6 +70,61 @@ def receiver(url: str | None, watch: Path | None, **chosen: str | bool | None) -
         )
 
     sys.exit(isolated.watch(watch, run) if watch else run())
+
+
+def _trial_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that the suites for command-line tools share."""
+    for option in reversed(
+        (
+            click.option("--only", help="Comma-separated check ids."),
+            click.option("--report", metavar="DIR", help="Where reports and capsules go."),
+            click.option("--seed", help="Repeat a run."),
+            click.option("--baseline", metavar="FILE", help="Known failures, reason and expiry."),
+            click.option("--workers", "-n", help="Run on that many processes (pytest-xdist)."),
+            click.option("--list", "list", is_flag=True, help="List the checks, run nothing."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@conformance.command()
+@click.argument("adapter", required=False)
+@click.option("--events", metavar="PATH", help="Judge captured events: a file, queue or home.")
+@_trial_options
+def producer(adapter: str | None, workers: str | None, **chosen: str | bool | None) -> None:
+    """Judge the producer that ADAPTER describes, or events that one has captured.
+
+    \b
+    Examples:
+      spec-kitty conformance producer spec-kitty
+      spec-kitty conformance producer my-adapter.toml --only SKP-RES-05
+      spec-kitty conformance producer --events ~/.spec-kitty
+    """
+    from spec_kitty_sync.conformance.isolated import run_isolated
+
+    if adapter is None and not chosen["events"]:
+        adapter = "spec-kitty" if chosen["list"] else None
+        if adapter is None:
+            click.echo("Give an adapter file, or --events PATH.", err=True)
+            sys.exit(4)
+    sys.exit(run_isolated(None, workers=workers, options={"producer": adapter, **chosen}))
+
+
+@conformance.command()
+@click.argument("adapter", default="spec-kitty")
+@_trial_options
+def migration(adapter: str, workers: str | None, **chosen: str | bool | None) -> None:
+    """Judge the migration tool that ADAPTER describes.
+
+    \b
+    Examples:
+      spec-kitty conformance migration spec-kitty
+      spec-kitty conformance migration my-adapter.toml --only SKM-DUP-04
+    """
+    from spec_kitty_sync.conformance.isolated import run_isolated
+
+    sys.exit(run_isolated(None, workers=workers, options={"migration": adapter, **chosen}))
 
 
 @conformance.command()

@@ -9,12 +9,17 @@ from pathlib import Path
 
 from spec_kitty_sync._files import shared_path
 
+CAPTURED = "captured"
+"""The profile of `--events`: what can be asked of events in a file."""
 PROFILES = ("first-light", "core", "extended", "hardened", "soak")
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One row of the catalogue; `clause` and `sentence` say where the contract demands it."""
+    """One row of the catalogue; `clause` and `sentence` say where the contract demands it.
+
+    `captured`: it can be asked of events in a file, without running anything.
+    """
 
     id: str
     level: str
@@ -26,12 +31,23 @@ class Requirement:
     capability: str = ""
     first_light: bool = False
     provisional: bool = False
+    captured: bool = False
     after: tuple[str, ...] = ()
+
+    @property
+    def about_receivers(self) -> bool:
+        """Whether receivers are held to it, not producers or migration tools."""
+        return kind_of(self.id) == "receiver"
 
     @property
     def decides(self) -> bool:
         """Whether a failure makes the receiver not conformant."""
         return self.level == "MUST" and not self.provisional
+
+
+def kind_of(check_id: str) -> str:
+    """Return whose check *check_id* is: receiver, producer or migration."""
+    return {"SKP": "producer", "SKM": "migration"}.get(check_id[:3], "receiver")
 
 
 @dataclass(frozen=True)
@@ -49,15 +65,18 @@ class Catalogue:
 
     def selected(self, profile: str) -> tuple[Requirement, ...]:
         """Return the rows of *profile*: each profile holds the ones before it."""
+        if profile == CAPTURED:
+            return tuple(row for row in self.requirements if row.captured)
         if profile == "first-light":
             return tuple(row for row in self.requirements if row.first_light)
         allowed = set(PROFILES[1 : PROFILES.index(profile) + 1])
         return tuple(row for row in self.requirements if row.profile in allowed)
 
 
-def catalogue_path(version: str = "1.0") -> Path:
-    """Return the file that holds the requirements of contract *version*."""
-    return shared_path("conformance", "requirements", f"{version}.toml")
+def catalogue_path(version: str = "1.0", kind: str = "receiver") -> Path:
+    """Return the file that holds the requirements of contract *version* for a *kind* of subject."""
+    stem = version if kind == "receiver" else f"{kind}-{version}"
+    return shared_path("conformance", "requirements", f"{stem}.toml")
 
 
 @cache

@@ -17,7 +17,7 @@ from spec_kitty_sync.conformance.baseline import (
 )
 from spec_kitty_sync.conformance.capsule import write_capsule
 from spec_kitty_sync.conformance.catalogue import Catalogue
-from spec_kitty_sync.conformance.entry import Prepared
+from spec_kitty_sync.conformance.entry import AnyPrepared
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict, verdict_of
 from spec_kitty_sync.conformance.report import RunFacts, document
 from spec_kitty_sync.conformance.report_html import html
@@ -36,7 +36,7 @@ class Conclusion:
 
 
 def conclude(
-    prepared: Prepared, results: Results, expected: Sequence[tuple[str, str]]
+    prepared: AnyPrepared, results: Results, expected: Sequence[tuple[str, str]]
 ) -> Conclusion:
     """Return the verdict from what ran, not from what was planned."""
     missing = sum(key not in results for key in expected)
@@ -69,7 +69,7 @@ def _with_baseline(path: Path, verdict: Verdict, results: Results, notes: list[s
 
 
 def write_reports(
-    prepared: Prepared,
+    prepared: AnyPrepared,
     catalogue: Catalogue,
     results: Results,
     expected: Sequence[tuple[str, str]],
@@ -83,8 +83,8 @@ def write_reports(
         old.unlink()  # capsules of an earlier run would be taken for this one's
     found, namespace = prepared.found, prepared.namespace
     facts = RunFacts(
-        url=prepared.address.origin,
-        profile=prepared.options.profile,
+        url=prepared.subject,
+        profile=prepared.told_profile,
         seed=namespace.seed,
         started_ms=namespace.started_ms,
         duration_ms=time.time_ns() // 1_000_000 - namespace.started_ms,
@@ -94,7 +94,7 @@ def write_reports(
         project_uuid=namespace.project_uuid(),
         receiver={
             **dict(found.identity),
-            "capabilities": sorted(prepared.surroundings().capabilities),
+            "capabilities": sorted(prepared.capabilities),
             "limits": dict(found.limits),
         },
         folder=folder,

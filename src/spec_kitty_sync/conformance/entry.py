@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from spec_kitty_sync.conformance.builder import Namespace
-from spec_kitty_sync.conformance.catalogue import load_catalogue
+from spec_kitty_sync.conformance.catalogue import Requirement, catalogue_path, load_catalogue
 from spec_kitty_sync.conformance.client import Address
-from spec_kitty_sync.conformance.listing import list_lines, plan_lines
+from spec_kitty_sync.conformance.listing import chosen, list_lines, plan_lines, total
 from spec_kitty_sync.conformance.options import OptionError, RunOptions, read_options
 from spec_kitty_sync.conformance.outcome import Verdict
 from spec_kitty_sync.conformance.preflight import Preflight, preflight
 from spec_kitty_sync.conformance.probe import Surroundings
+from spec_kitty_sync.conformance.runner import Runner
+from spec_kitty_sync.conformance.suite import receiver_suite
+
+if TYPE_CHECKING:
+    from spec_kitty_sync.conformance.trial_entry import TrialPrepared
+    from spec_kitty_sync.conformance.trial_runner import TrialRunner
 
 _USAGE = Verdict.INCOMPLETE.exit_code
 
@@ -29,19 +38,68 @@ class Prepared:
     address: Address
     namespace: Namespace
     found: Preflight
+    catalogue_file: Path = field(default_factory=catalogue_path)
 
     def surroundings(self) -> Surroundings:
         """Return what every check is given."""
         return surroundings(self.options, self.address, self.namespace, self.found)
 
+    @property
+    def subject(self) -> str:
+        """How reports call what is judged."""
+        return self.address.origin
 
-PREPARED: pytest.StashKey[Prepared] = pytest.StashKey()
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the receiver declares."""
+        return self.surroundings().capabilities
+
+    @property
+    def profile(self) -> str:
+        """Which rows are run; chosen checks may stand in any profile."""
+        return "soak" if self.options.only else self.options.profile
+
+    @property
+    def told_profile(self) -> str:
+        """The profile as reports name it."""
+        return self.options.profile
+
+    def rows(self) -> tuple[Requirement, ...]:
+        """Return the requirements that are asked for."""
+        return chosen(self.options)
+
+    def runner(self, *, worker: str, pace: Callable[[], None] | None) -> Runner:
+        """Return what runs the checks, on the controller or on an xdist worker."""
+        around = replace(self.surroundings(), alone=not worker)
+        return Runner(receiver_suite(), load_catalogue(), around, pace=pace, worker=worker)
+
+    def header(self, cases: int) -> list[str]:
+        """Return who is judged, by what, and at what cost."""
+        options, declared = self.options, self.capabilities | {""}
+        whole = total(tuple(row for row in self.rows() if row.capability in declared))
+        lines = [
+            f"conformance: {self.subject}, profile {options.profile},"
+            f" {cases} cases, at most {whole.requests} requests with"
+            f" {whole.events} events, seed {self.namespace.seed}"
+        ]
+        if options.token_on_command_line:
+            lines.append("note: --sk-token is visible in the process list; use --sk-token-env")
+        if options.token and self.address.scheme == "http" and not self.address.is_local:
+            lines.append("note: the token travels over plain http")
+        return lines
+
+
+AnyPrepared: TypeAlias = "Prepared | TrialPrepared"
+AnyRunner: TypeAlias = "Runner | TrialRunner"
+PREPARED: pytest.StashKey[AnyPrepared] = pytest.StashKey()
 
 
 def prepare(config: pytest.Config) -> int | None:
     """Return an exit code when the run ends here; else leave what it needs in the stash."""
     try:
         options = options_of(config)
+        if options.producer or options.migration or options.events:
+            return _prepare_trial(config, options)
         _check_names(options)
         if options.list_only or options.plan:
             lines = plan_lines(options) if options.plan else list_lines(options)
@@ -56,6 +114,17 @@ def prepare(config: pytest.Config) -> int | None:
     if not found.ok:
         return _refuse(f"{found.problem}. {found.remedy}", found.exit_code)
     config.stash[PREPARED] = Prepared(options, address, namespace, found)
+    return None
+
+
+def _prepare_trial(config: pytest.Config, options: RunOptions) -> int | None:
+    from spec_kitty_sync.conformance.trial_entry import prepare_trial
+
+    prepared = prepare_trial(options, time.time_ns() // 1_000_000)
+    if isinstance(prepared, str):
+        sys.stdout.write(prepared)
+        return 0
+    config.stash[PREPARED] = prepared
     return None
 
 

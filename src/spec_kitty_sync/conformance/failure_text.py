@@ -91,13 +91,14 @@ def _finding_lines(
     lines = _line("expected", finding.expected) + _line("got", finding.got)
     lines += _line("means", finding.means or requirement.why)
     effect = finding.sender
-    if not effect and step is not None:
+    if not effect and step is not None and requirement.about_receivers:
         effect = consequence_of(result.exchanges[step], finding.about)
     if effect:
         lines += _line("sender does", effect)
-    lines += _line("ruled out", _ruled_out(result, step))
+    if result.exchanges:
+        lines += _line("ruled out", _ruled_out(result, step))
     if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
-        for hint in _replay_hints(result, step, folder):
+        for hint in _replay_hints(requirement, result, step, folder):
             lines += _line("replay", hint)
     return lines
 
@@ -107,11 +108,15 @@ def _ruled_out(result: CheckResult, step: int | None) -> str:
     if step:
         before = "step 1" if step == 1 else f"steps 1-{step}"
         known.append(f"{before} of this check answered as expected")
-    return ", ".join(known) or "nothing: this is the first thing asked of the receiver"
+    return ", ".join(known) or "nothing: this is the first thing asked"
 
 
-def _replay_hints(result: CheckResult, step: int | None, folder: Path) -> list[str]:
+def _replay_hints(
+    requirement: Requirement, result: CheckResult, step: int | None, folder: Path
+) -> list[str]:
     stem = f"{folder}/{capsule_stem(result)}"
+    if not requirement.about_receivers:
+        return [f"spec-kitty conformance replay {stem}.json"] if result.exchanges else []
     hints = [f"spec-kitty conformance replay {stem}.json --to URL"]
     if step is None or not result.exchanges[step].request.body:
         return hints

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from spec_kitty_sync.conformance.catalogue import Requirement
-from spec_kitty_sync.conformance.entry import PREPARED
+from spec_kitty_sync.conformance.entry import PREPARED, AnyRunner
 from spec_kitty_sync.conformance.failure_text import render
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
-from spec_kitty_sync.conformance.runner import Runner
 
-RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
+RUNNER: pytest.StashKey[AnyRunner] = pytest.StashKey()
 SELECTION: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 
 

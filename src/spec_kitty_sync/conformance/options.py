@@ -23,6 +23,9 @@ class RunOptions:
     """One run as asked for; `token` never leaves the process."""
 
     url: str
+    producer: str = ""
+    migration: str = ""
+    events: str = ""
     token: str | None = None
     token_on_command_line: bool = False
     profile: str = "extended"
@@ -58,6 +61,9 @@ def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOpti
         raise OptionError("the token holds a line break or another control character")
     return RunOptions(
         url=chosen("conformance"),
+        producer=chosen("producer"),
+        migration=chosen("migration"),
+        events=chosen("events"),
         token=token,
         token_on_command_line=visible,
         profile=profile,

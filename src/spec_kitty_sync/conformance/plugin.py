@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 # name, help, whether it is a switch
 OPTIONS = (
     ("conformance", "judge the receiver at this URL with the packaged suite", False),
+    ("producer", "judge a producer: an adapter file, or `spec-kitty`", False),
+    ("migration", "judge a migration tool: an adapter file, or `spec-kitty`", False),
+    ("events", "judge captured events: JSON Lines, a queue database or a home", False),
     ("token", "bearer token (visible in the process list: prefer --sk-token-env)", False),
     ("token-env", "environment variable that holds the token (default SK_TOKEN)", False),
     ("profile", "first-light, core, extended (default), hardened or soak", False),
@@ -48,7 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand over to the kit when a receiver was named."""
+    """Hand over to the kit when something to judge was named."""
     if not _is_wanted(config):
         return
     from spec_kitty_sync.conformance.session import activate
@@ -59,5 +62,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def _is_wanted(config: pytest.Config) -> bool:
     if config.getoption("help", False) or config.getoption("version", 0):
         return False
-    named = ("sk_conformance", "sk_list", "sk_plan")
-    return any(config.getoption(name) for name in named) or bool(config.getini("sk_conformance"))
+    subjects = ("sk_conformance", "sk_producer", "sk_migration", "sk_events")
+    named = (*subjects, "sk_list", "sk_plan")
+    return any(config.getoption(name) for name in named) or any(map(config.getini, subjects))

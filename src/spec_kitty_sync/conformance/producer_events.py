@@ -223,7 +223,9 @@ def content(one: Captured) -> bytes:
 
 
 def _is_uuid4(value: object) -> bool:
-    pattern = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+    pattern = (
+        r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+    )
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 

@@ -51,7 +51,9 @@ class ProducerTrial(Trial):
         self._others: list[StubServer] = []
         self._settled: list[str] | None = None
 
-    def prepare(self, *, events: int = 0, login: str | None = None, point: bool = True) -> list[str]:
+    def prepare(
+        self, *, events: int = 0, login: str | None = None, point: bool = True
+    ) -> list[str]:
         """Make the home and return the ids of its *events*, oldest first.
 
         *point*: the stub is its server; *login*: with a login as a member of that team.

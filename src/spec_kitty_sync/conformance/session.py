@@ -12,17 +12,19 @@ import pytest
 
 from spec_kitty_sync.conformance import record
 from spec_kitty_sync.conformance.builder import Namespace
-from spec_kitty_sync.conformance.catalogue import catalogue_path, load_catalogue
 from spec_kitty_sync.conformance.client import Address
 from spec_kitty_sync.conformance.conclusion import Conclusion, conclude, write_reports
-from spec_kitty_sync.conformance.entry import PREPARED, Prepared, options_of, prepare
+from spec_kitty_sync.conformance.entry import (
+    PREPARED,
+    AnyPrepared,
+    Prepared,
+    options_of,
+    prepare,
+)
 from spec_kitty_sync.conformance.failure_text import render
 from spec_kitty_sync.conformance.items import RUNNER, SELECTION, CatalogueFile, CheckItem
-from spec_kitty_sync.conformance.listing import chosen, total
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.preflight import Preflight
-from spec_kitty_sync.conformance.runner import Runner
-from spec_kitty_sync.conformance.suite import receiver_suite
 
 _WORKER_KEY = "spec_kitty_conformance"
 _STATUS = {
@@ -38,7 +40,7 @@ _STATUS = {
 def activate(config: pytest.Config) -> None:
     """Turn this pytest run into a conformance run; the user's own tests are not collected."""
     prepared = _of_worker(config) if _worker_input(config) else _of_controller(config)
-    config.args[:] = [str(catalogue_path())]
+    config.args[:] = [str(prepared.catalogue_file)]
     config.pluginmanager.register(ConformanceRun(config, prepared), "spec-kitty-run")
 
 
@@ -48,16 +50,21 @@ def _worker_input(config: pytest.Config) -> dict[str, Any]:
     return given
 
 
-def _of_controller(config: pytest.Config) -> Prepared:
+def _of_controller(config: pytest.Config) -> AnyPrepared:
     # A host that calls pytest's parts by itself may never have run `pytest_cmdline_main`.
     if PREPARED not in config.stash and prepare(config) is not None:
         raise pytest.UsageError("the conformance run cannot start")
     return config.stash[PREPARED]
 
 
-def _of_worker(config: pytest.Config) -> Prepared:
+def _of_worker(config: pytest.Config) -> AnyPrepared:
     shared = _worker_input(config)[_WORKER_KEY]
-    options = options_of(config)
+    options = replace(options_of(config), seed=shared["seed"])
+    if options.producer or options.migration or options.events:
+        from spec_kitty_sync.conformance.trial_entry import load_trial
+
+        config.stash[PREPARED] = trial = load_trial(options, shared["started_ms"])
+        return trial
     found = Preflight(
         capabilities=tuple(shared["capabilities"]),
         limits=tuple((name, value) for name, value in shared["limits"]),
@@ -71,21 +78,19 @@ def _of_worker(config: pytest.Config) -> Prepared:
 class ConformanceRun:
     """The hooks of one run, on the controller and on each xdist worker."""
 
-    def __init__(self, config: pytest.Config, prepared: Prepared) -> None:
+    def __init__(self, config: pytest.Config, prepared: AnyPrepared) -> None:
         self.config = config
         self.prepared = prepared
         self.results: dict[tuple[str, str], CheckResult] = {}
         self.conclusion: Conclusion | None = None
         self.written: list[Path] = []
-        around = replace(prepared.surroundings(), alone=not self.is_worker)
         pace = _pace(prepared.options.rate)
         worker = str(_worker_input(config).get("workerid", ""))
-        self.runner = Runner(receiver_suite(), load_catalogue(), around, pace=pace, worker=worker)
-        wanted = {row.id for row in chosen(prepared.options)}
-        profile = "soak" if prepared.options.only else prepared.options.profile
+        self.runner = prepared.runner(worker=worker, pace=pace)
+        wanted = {row.id for row in prepared.rows()}
         self.selection = [
             (requirement.id, case.name)
-            for requirement, _, case in self.runner.selected(profile)
+            for requirement, _, case in self.runner.selected(prepared.profile)
             if requirement.id in wanted
         ]
         config.stash[RUNNER] = self.runner
@@ -107,23 +112,12 @@ class ConformanceRun:
 
     def pytest_report_header(self) -> list[str]:
         """Say who is judged, by what, at what cost, and how to repeat it."""
-        options, address = self.prepared.options, self.prepared.address
-        declared = self.runner.around.capabilities | {""}
-        whole = total(tuple(row for row in chosen(options) if row.capability in declared))
-        lines = [
-            f"conformance: {address.origin}, profile {options.profile},"
-            f" {len(self.selection)} cases, at most {whole.requests} requests with"
-            f" {whole.events} events, seed {self.prepared.namespace.seed}"
-        ]
-        if options.token_on_command_line:
-            lines.append("note: --sk-token is visible in the process list; use --sk-token-env")
-        if options.token and address.scheme == "http" and not address.is_local:
-            lines.append("note: the token travels over plain http")
+        lines = self.prepared.header(len(self.selection))
         return lines + [f"note: {text}" for text in _interference(self.config)]
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Any:
         """Collect the catalogue, and nothing else as ours."""
-        if file_path != catalogue_path():
+        if file_path != self.prepared.catalogue_file:
             return None
         return CatalogueFile.from_parent(parent, path=file_path)
 
@@ -179,7 +173,7 @@ class ConformanceRun:
         for line in self.conclusion.notes:
             terminalreporter.line(line)
         terminalreporter.line(
-            f"verdict: {self.conclusion.verdict.value} (profile {self.prepared.options.profile})"
+            f"verdict: {self.conclusion.verdict.value} (profile {self.prepared.told_profile})"
         )
         if self.written:
             terminalreporter.line(

@@ -27,7 +27,6 @@ CheckFunction = Callable[[Any, Case], None]
 """Takes the suite's own means (a `Probe`, or a `Trial`) and the case."""
 
 
-
 @dataclass(frozen=True)
 class Check:
     """A function that tests one requirement, and the cases it is run with."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_kitty_sync._files import Home, write_atomic
-from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync.errors import StoreReadOnlyError, UsageError
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ def _sync_table(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as exc:
+        raise StoreReadOnlyError(f"cannot read {path}: {exc.strerror}", path=str(path)) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(
             f"{path} is not valid TOML: {exc}", remedy=f"Correct {path}, or move it away."
