@@ -175,8 +175,9 @@ def _maker(kind: str, events: tuple[Captured, ...] | None) -> MakeTrial:
 
 def _listed(prepared: TrialPrepared) -> list[str]:
     suite = packaged_suite(prepared.kind)
-    return [
-        f"{row.id:11} {row.level:6} {row.profile:9} {len(suite.checks[row.id].cases):3}  {row.title}"
-        + (f" [{row.capability}]" if row.capability else "")
-        for row in prepared.rows()
-    ]
+    lines = []
+    for row in prepared.rows():
+        gate = f" [{row.capability}]" if row.capability else ""
+        cases = len(suite.checks[row.id].cases)
+        lines.append(f"{row.id:11} {row.level:6} {row.profile:9} {cases:3}  {row.title}{gate}")
+    return lines

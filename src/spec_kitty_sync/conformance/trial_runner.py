@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from spec_kitty_sync.conformance.adapter import Adapter, AdapterError
 from spec_kitty_sync.conformance.catalogue import Catalogue, Requirement
 from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome
