@@ -97,6 +97,10 @@ def test_schema_folder_cannot_redefine_a_type(tmp_path: Path) -> None:
         ('{"x-spec-kitty": {"family": "mine"}}', "family"),
         ('{"x-spec-kitty": {"aggregate_types": []}}', "aggregate_types"),
         ('{"x-spec-kitty": {"colour": 1}}', "colour"),
+        ('{"x-spec-kitty": {"pack": ""}}', "pack"),
+        ('{"$ref": "#/$defs/none"}', "#/[$]defs/none leads nowhere"),
+        ('{"allOf": [{"$ref": "other.json"}]}', "other.json leads nowhere"),
+        ('{"anyOf": [{"$ref": "https://example.com/x.json"}]}', "example.com.* leads nowhere"),
     ],
 )
 def test_broken_schema_file_is_refused_by_name(tmp_path: Path, content: str, words: str) -> None:
@@ -104,6 +108,44 @@ def test_broken_schema_file_is_refused_by_name(tmp_path: Path, content: str, wor
     (tmp_path / "Deployed.schema.json").write_text(content, encoding="utf-8")
     with pytest.raises(RegistryLoadError, match=words):
         load_schema_dir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/text", "$defs": {"text": {"type": "object"}}},
+        {"$id": "https://a.invalid/x", "properties": {"a": {"$ref": "#"}}},
+        {
+            "$id": "https://a.invalid/x",
+            "properties": {"a": {"$ref": "y#/$defs/n"}},
+            "$defs": {"y": {"$id": "https://a.invalid/y", "$defs": {"n": {"type": "null"}}}},
+        },
+        {"properties": {"schema": {"$ref": "https://json-schema.org/draft/2020-12/schema"}}},
+    ],
+)
+def test_schema_may_refer_to_what_is_in_its_file(tmp_path: Path, schema: object) -> None:
+    """References inside the file and to the meta-schema are followed."""
+    (tmp_path / "Deployed.schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    validator = Validator(load_registry(schema_dirs=[tmp_path], plugins=False))
+    assert validator.validate_parsed(event({"a": None, "b": 1}, aggregate_type="Mission"))
+
+
+def test_schema_without_end_is_a_finding(tmp_path: Path) -> None:
+    """A schema that refers to itself for ever makes a finding, not a crash."""
+    endless = {"properties": {"a": {"$ref": "#/properties/a"}}}
+    (tmp_path / "Deployed.schema.json").write_text(json.dumps(endless), encoding="utf-8")
+    validator = Validator(load_registry(schema_dirs=[tmp_path], plugins=False))
+    verdict = validator.validate_parsed(event({"a": 1}, aggregate_type="Mission"))
+    assert [(f.code, f.path) for f in verdict.findings] == [("schema_violation", "/payload")]
+
+
+@pytest.mark.parametrize("pack", ["core", "field"])
+def test_extension_cannot_join_the_contracts_packs(tmp_path: Path, pack: str) -> None:
+    """What receivers must take is not for an extension to say."""
+    schema = {"x-spec-kitty": {"pack": pack}}
+    (tmp_path / "Deployed.schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    with pytest.raises(RegistryLoadError, match=pack):
+        load_registry(schema_dirs=[tmp_path], plugins=False)
 
 
 def test_empty_schema_folder_is_refused(tmp_path: Path) -> None:
@@ -121,23 +163,52 @@ def test_entry_point_adds_types(tmp_path: Path) -> None:
         "    return [EventType('AcmeShipped', pack='acme')]\n",
         encoding="utf-8",
     )
-    info = tmp_path / "acme_events-1.0.dist-info"
+    program = (
+        "from spec_kitty_sync.registry_load import load_registry as load\n"
+        "print('AcmeShipped' in load(), 'AcmeShipped' in load(plugins=False))"
+    )
+    assert installed(package, program).stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("types", "words"),
+    [
+        ("[EventType('AcmeShipped')]", "'core' is taken"),
+        ("[EventType('AcmeShipped', pack='acme', shapes=(Shape('s'),))]", "a shape of it"),
+        ("[EventType('WPCreated', pack='acme')]", "registered already"),
+        ("['AcmeShipped']", "no list of EventType"),
+        ("None", "no list of EventType"),
+    ],
+)
+def test_broken_entry_point_is_refused_by_name(tmp_path: Path, types: str, words: str) -> None:
+    """A package whose types cannot be taken is an error that says which and why."""
+    package = tmp_path / "acme_events.py"
+    package.write_text(
+        f"from spec_kitty_sync.events import EventType, Shape\ndef types():\n    return {types}\n",
+        encoding="utf-8",
+    )
+    program = (
+        "from spec_kitty_sync.errors import ContractError\n"
+        "from spec_kitty_sync.registry_load import load_registry\n"
+        "try:\n    load_registry()\nexcept ContractError as error:\n    print(error)"
+    )
+    assert words in installed(package, program).stdout
+
+
+def installed(package: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Run *program* where the module *package* is installed with an entry point."""
+    info = package.parent / "acme_events-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Name: acme-events\nVersion: 1.0\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(
         "[spec_kitty_sync.event_types]\nacme = acme_events:types\n", encoding="utf-8"
     )
-    program = (
-        "from spec_kitty_sync.registry_load import load_registry as load\n"
-        "print('AcmeShipped' in load(), 'AcmeShipped' in load(plugins=False))"
-    )
     source = Path(__file__).resolve().parents[1] / "src"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(source)])}
-    done = subprocess.run(
+    places = os.pathsep.join([str(package.parent), str(source)])
+    return subprocess.run(
         [sys.executable, "-c", program],
-        env=environment, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": places}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split() == ["True", "False"]
 
 
 def test_loading_without_extensions_gives_the_default_registry() -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 from spec_kitty_sync.errors import ContractError
 from spec_kitty_sync.events.registry import (
+    CORE,
     CORE_AGGREGATES,
+    FIELD,
     EventType,
     PayloadCheck,
     Problem,
@@ -46,9 +48,9 @@ def load_registry(*, schema_dirs: Sequence[Path] = (), plugins: bool = True) -> 
     registry = default_registry()
     if plugins:
         for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name):
-            registry = registry.with_types(_types_of(point))
+            registry = registry.with_types(_own_pack(_types_of(point)))
     for folder in schema_dirs:
-        registry = registry.with_types(load_schema_dir(folder))
+        registry = registry.with_types(_own_pack(load_schema_dir(folder)))
     return registry
 
 
@@ -65,6 +67,18 @@ def load_schema_dir(folder: Path) -> list[EventType]:
     if not files:
         raise RegistryLoadError(f"no *.schema.json in {folder}", path=str(folder))
     return [_type_in(path) for path in files]
+
+
+def _own_pack(types: Iterable[EventType]) -> Iterator[EventType]:
+    """Yield *types*; what `--packs core` means is not theirs to change."""
+    for each in types:
+        if each.pack in (CORE, FIELD):
+            raise RegistryLoadError(f"event type {each.name!r}: the pack {each.pack!r} is taken")
+        if any(shape.pack != each.pack for shape in each.shapes):
+            raise RegistryLoadError(
+                f"event type {each.name!r}: a shape of it is not of the pack {each.pack!r}"
+            )
+        yield each
 
 
 def _types_of(point: EntryPoint) -> Iterable[EventType]:
@@ -118,8 +132,9 @@ def _check_settings(path: Path, settings: Any) -> None:
     is_list = isinstance(aggregates, list) and aggregates
     if not is_list or not all(isinstance(each, str) and each for each in aggregates):
         raise refuse(".aggregate_types is no list of names")
-    if not isinstance(settings.get("pack", "local"), str):
-        raise refuse(".pack is not text")
+    pack = settings.get("pack", "local")
+    if not isinstance(pack, str) or not pack:
+        raise refuse(".pack is no name")
 
 
 def _checker(path: Path, schema: Mapping[str, Any]) -> PayloadCheck:
@@ -130,16 +145,54 @@ def _checker(path: Path, schema: Mapping[str, Any]) -> PayloadCheck:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise RegistryLoadError(f"{path.name}: {error.message}", path=str(path)) from error
+    _check_references(path, schema)
 
     @cache
     def compiled() -> Any:
         return jsonschema.Draft202012Validator(schema)
 
     def check(payload: Any) -> Iterator[Problem]:
-        for error in compiled().iter_errors(payload):
-            yield _problem(error)
+        try:
+            for error in compiled().iter_errors(payload):
+                yield _problem(error)
+        except RecursionError:
+            yield (
+                "schema_violation",
+                (),
+                "payload: its schema refers to itself without end",
+                payload,
+            )
 
     return check
+
+
+def _check_references(path: Path, schema: Mapping[str, Any]) -> None:
+    """Raise when *schema* refers to what is not there; nothing is ever fetched."""
+    import jsonschema
+    import referencing
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    def check(node: Any, resolver: Any) -> None:
+        if isinstance(node, dict):
+            resolver = resolver.in_subresource(DRAFT202012.create_resource(node))
+            for reference in (node.get("$ref"), node.get("$dynamicRef")):
+                if isinstance(reference, str):
+                    follow(reference, resolver)
+        for each in node.values() if isinstance(node, dict) else node:
+            if isinstance(each, dict | list):
+                check(each, resolver)
+
+    def follow(reference: str, resolver: Any) -> None:
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            message = f"{path.name}: {reference} leads nowhere; a schema stands alone in its file"
+            raise RegistryLoadError(message, path=str(path)) from error
+
+    meta = DRAFT202012.create_resource(jsonschema.Draft202012Validator.META_SCHEMA)
+    known: Any = referencing.Registry().with_resource(meta.id() or "", meta)
+    check(schema, known.resolver_with_root(DRAFT202012.create_resource(schema)))
 
 
 def _problem(error: Any) -> Problem:

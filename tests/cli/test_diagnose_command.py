@@ -120,6 +120,7 @@ def test_missing_file_is_an_input_that_could_not_be_read(tmp_path: Path) -> None
     done = run(tmp_path / "gone.jsonl")
     assert done.returncode == 3
     assert b"gone.jsonl" in done.stdout
+    assert b"Check the path." in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,6 +157,15 @@ def test_jsonl_is_one_result_a_line_and_nothing_else(mixed: Path) -> None:
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["valid"] for each in results] == [True, True, False, False]
     assert b"4 events" in done.stderr
+
+
+def test_jsonl_tells_problem_and_remedy_on_lines_of_their_own(tmp_path: Path) -> None:
+    """What could not be read goes to stderr, line by line, with what helps."""
+    done = run(tmp_path / "gone.jsonl", "--jsonl")
+    assert done.stdout == b""
+    lines = done.stderr.decode().splitlines()
+    assert lines[1].endswith("gone.jsonl: there is no such file")
+    assert lines[2] == "  Check the path."
 
 
 @pytest.mark.parametrize(("only", "rows"), [("invalid", [3, 4]), ("warnings", [2]), ("valid", [1])])

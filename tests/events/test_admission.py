@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spec_kitty_sync.errors import AdmissionError
-from spec_kitty_sync.events import admit, default_registry
+from spec_kitty_sync.events import Validator, admit, default_registry
 from spec_kitty_sync.events.admission import HOLD_CODES, Admitted
 
 EVENT: dict[str, Any] = {
@@ -81,6 +81,17 @@ def test_tier_is_the_stated_one_else_the_default(changes: dict[str, Any], tier: 
     assert admitted(**changes).tier == tier
 
 
+@pytest.mark.parametrize(("more", "hold"), [(0, None), (1, "too_large")])
+def test_limit_is_the_last_size_that_passes(more: int, hold: str | None) -> None:
+    """An event of 262144 bytes may be sent, one byte more is held; diagnose says the same."""
+    body = json.dumps(EVENT | {"cargo": ""}).encode()
+    cargo = b"x" * (262_144 - len(body) + more)
+    body = body[:-2] + cargo + body[-2:]
+    assert admit(body, registry=default_registry()).hold == hold
+    found = [each.code for each in Validator(default_registry()).validate(body).findings]
+    assert found == ([hold] if hold else [])
+
+
 def test_decision_inputs_never_leave_by_default() -> None:
     """Types that the registry keeps local are tier 0 and local-only."""
     result = admitted(event_type="DecisionInputRequested")
@@ -90,7 +101,15 @@ def test_decision_inputs_never_leave_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("team", "expected"), [("local", None), (None, None), ("", None), ("team-a", "team-a")]
+    ("team", "expected"),
+    [
+        ("local", None),
+        (None, None),
+        ("", None),
+        ("team-a", "team-a"),
+        ("Local", "Local"),
+        ("none", "none"),
+    ],
 )
 def test_local_null_and_absent_mean_no_team(team: str | None, expected: str | None) -> None:
     """`local`, null and absent are one thing."""

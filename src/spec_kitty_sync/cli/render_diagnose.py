@@ -77,7 +77,8 @@ def json_lines(diagnosis: Diagnosis, listing: Listing) -> int:
     say(_headline(report), err=True)
     for source in report.sources:
         if source.problem:
-            say(f"{source.problem.message}\n  {source.problem.remedy}", err=True)
+            say(source.problem.message, err=True)
+            say(f"  {source.problem.remedy}", err=True)
     return report.exit_code
 
 

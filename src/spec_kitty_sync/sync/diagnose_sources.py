@@ -79,6 +79,9 @@ def named_sources(paths: Sequence[Path]) -> Iterator[Source]:
             continue
         try:
             yield from _named(path)
+        except FileNotFoundError:
+            missing = source_error(path, "not_found", "there is no such file", "Check the path.")
+            yield Unread(shown_path(path), missing)
         except OSError as exc:
             yield Unread(shown_path(path), unreadable(path, exc))
 
