@@ -6,7 +6,7 @@ from spec_kitty_sync.conformance.builder import EXAMPLES, JsonObject, example
 from spec_kitty_sync.conformance.edits import Edit, conditional_rules, done_payload, missing_fields
 from spec_kitty_sync.conformance.exchange import Request
 from spec_kitty_sync.conformance.negatives import name_each
-from spec_kitty_sync.conformance.probe import Probe
+from spec_kitty_sync.conformance.probe import NotApplicable, Probe
 from spec_kitty_sync.conformance.reply import Reply, reason_of
 from spec_kitty_sync.conformance.suite import Case, check
 
@@ -162,3 +162,17 @@ def reasons_are_short(probe: Probe, case: Case) -> None:
     reason = reason_of(probe.refused(reply, event))
     if len(reason) > 500:
         raise reply.fail("a reason of at most 500 characters", f"{len(reason)} characters")
+
+
+@check("SKR-ERR-10")
+def hopeless_event_is_failed_permanent(probe: Probe, case: Case) -> None:
+    limit = probe.around.limits.get("max_event_bytes")
+    if limit is None:
+        raise NotApplicable("health does not say max_event_bytes")
+    event = probe.make.event("HistoryAdded")
+    event["payload"]["entry_content"] = "f" * limit
+    reply = probe.post([event], patient=True, note=f"one event of more than {limit} bytes")
+    if reply.expect_status(200, 413).status == 200:
+        reply.expect_outcome(
+            event, {"failed_permanent"}, "the sender tries again what can never succeed"
+        )

@@ -23,6 +23,10 @@ _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 class NoConnection(Exception):
     """No connection could be made, so the receiver cannot be judged; the text says why."""
 
+    def __init__(self, why: str, remedy: str = "Start the receiver, or correct the URL.") -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
 
 @dataclass(frozen=True)
 class Address:
@@ -134,7 +138,10 @@ class Client:
         try:
             connection.sock = self._socket()
         except ssl.SSLError as exc:
-            raise NoConnection(f"TLS with {self.address.origin} failed: {_words(exc)}") from exc
+            raise NoConnection(
+                f"TLS with {self.address.origin} failed: {_words(exc)}",
+                "Name the certificate in SSL_CERT_FILE, or use http on localhost.",
+            ) from exc
         except socket.gaierror as exc:
             raise NoConnection(f"the name {self.address.host} does not resolve") from exc
         except OSError as exc:

@@ -50,7 +50,7 @@ def preflight(around: Surroundings, *, allow_production: bool = True) -> Preflig
             )
         reply = probe.post([probe.make.event()], note="preflight: one valid event")
     except NoConnection as exc:
-        return Preflight(str(exc), "Start the receiver, or correct the URL.")
+        return Preflight(str(exc), exc.remedy)
     finally:
         client.close()
     problem, remedy, exit_code = _problem(reply, around.token is not None)
@@ -82,7 +82,7 @@ def _problem(reply: Reply, has_token: bool) -> tuple[str, str, int]:
     url = reply.exchange.request.path
     if response is None:
         return (
-            f"the receiver took the request for {url} and gave {reply.exchange.broke}",
+            f"something listens there, but POST {url} got no answer: {reply.exchange.broke}",
             "Look at the receiver's own log; raise --sk-deadline if it is only slow.",
             4,
         )
