@@ -29,6 +29,8 @@ class SmallReceiver:
         self.judge: Callable[[dict[str, Any]], Verdict] = accept
         self.answer: tuple[int, dict[str, Any], dict[str, str]] | None = None
         self.token: str | None = None
+        self.logins = 0
+        self.refreshes = True
         self.arrived = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -43,6 +45,11 @@ class SmallReceiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if "/token/" in self.path:
+                    refused = "refresh" in self.path and not receiver.refreshes
+                    answer = (401, {"error": "log in"}) if refused else (200, receiver.log_in())
+                    self._send(*answer, {})
+                    return
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 self._send(*receiver.decide(self.headers.get("Authorization"), json.loads(body)))
@@ -61,6 +68,15 @@ class SmallReceiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def log_in(self) -> dict[str, Any]:
+        """Issue the token that is asked for from now on."""
+        self.logins += 1
+        self.token = f"token-{self.logins}"
+        return {
+            "access": self.token, "refresh": "refresh-token", "access_lifetime": 3600,
+            "refresh_lifetime": 36_000, "team_slug": "team-a",
+        }  # fmt: skip
 
     def decide(self, token: str | None, document: Any) -> tuple[int, Any, dict[str, str]]:
         if self.token is not None and token != f"Bearer {self.token}":

@@ -24,6 +24,10 @@ def conformance() -> None:
     """Prove that a receiver, a producer or a migration tool keeps the contract.
 
     Exit codes: 0 conformant, 1 not, 2 interrupted, 3 internal error, 4 incomplete or usage.
+
+    \b
+    Example:
+      spec-kitty conformance receiver http://127.0.0.1:8000
     """
 
 
@@ -130,7 +134,12 @@ def migration(adapter: str, workers: str | None, **chosen: str | bool | None) ->
 @conformance.command()
 @click.argument("check_id")
 def explain(check_id: str) -> None:
-    """Say what a check asks for, why, and which broken receivers it has caught."""
+    """Say what a check asks for, why, and which broken receivers it has caught.
+
+    \b
+    Example:
+      spec-kitty conformance explain SKR-BAT-04
+    """
     from spec_kitty_sync.conformance.explain import explain_lines
 
     try:
@@ -152,6 +161,10 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
     """Send the requests of a failure again and compare the answers.
 
     Exit code 1 while the failing step is answered as before, 0 when it is not.
+
+    \b
+    Example:
+      spec-kitty conformance replay CAPSULE --to http://127.0.0.1:8000
     """
     import secrets
     import time
@@ -183,7 +196,12 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
 @click.argument("before", type=_FILE)
 @click.argument("after", type=_FILE)
 def diff(before: Path, after: Path) -> None:
-    """Compare two reports (report.json); exit code 1 when something broke."""
+    """Compare two reports (report.json); exit code 1 when something broke.
+
+    \b
+    Example:
+      spec-kitty conformance diff before/report.json after/report.json
+    """
     from spec_kitty_sync.conformance.diff import ReportError, compare_reports, load_report
 
     try:
@@ -204,6 +222,10 @@ def mutants(full: bool, only: str | None, profile: str, markdown: Path | None) -
 
     Without --full each mutant meets the checks that are named for it. Exit code 1 when one
     survives that has no excuse, or when the healthy receiver fails a check.
+
+    \b
+    Example:
+      spec-kitty conformance mutants
     """
     try:
         from spec_kitty_sync.conformance import mutants as kit

@@ -83,14 +83,25 @@ def _confirm(question: str) -> None:
 
 @migrate.group()
 def conflicts() -> None:
-    """Ids whose content differs between sources."""
+    """Ids whose content differs between sources.
+
+    \b
+    Examples:
+      spec-kitty sync migrate conflicts list
+      spec-kitty sync migrate conflicts resolve EVENT_ID --keep journal
+    """
 
 
 @conflicts.command("list")
 @home_option
 @json_option
 def list_conflicts(home: Path | None, as_json: bool) -> int:
-    """Show every id in conflict."""
+    """Show every id in conflict.
+
+    \b
+    Example:
+      spec-kitty sync migrate conflicts list --json
+    """
     return render_migrate.conflicts(api.conflicts(settings_from(home)), as_json=as_json)
 
 
@@ -99,7 +110,12 @@ def list_conflicts(home: Path | None, as_json: bool) -> int:
 @home_option
 @json_option
 def show_conflict(event_id: str, home: Path | None, as_json: bool) -> int:
-    """Show the contents of one id side by side."""
+    """Show the contents of one id side by side.
+
+    \b
+    Example:
+      spec-kitty sync migrate conflicts show EVENT_ID
+    """
     found = api.conflict(settings_from(home), event_id)
     return render_migrate.conflict(found, as_json=as_json)
 
@@ -139,14 +155,25 @@ def resolve_conflict(
 
 @migrate.group()
 def quarantine() -> None:
-    """Rows that cannot become events; their bytes are kept."""
+    """Rows that cannot become events; their bytes are kept.
+
+    \b
+    Examples:
+      spec-kitty sync migrate quarantine list
+      spec-kitty sync migrate quarantine export rows.jsonl
+    """
 
 
 @quarantine.command("list")
 @home_option
 @json_option
 def list_quarantine(home: Path | None, as_json: bool) -> int:
-    """Show every row that waits for a decision."""
+    """Show every row that waits for a decision.
+
+    \b
+    Example:
+      spec-kitty sync migrate quarantine list --json
+    """
     return render_migrate.quarantined(api.quarantine(settings_from(home)), as_json=as_json)
 
 
@@ -155,7 +182,12 @@ def list_quarantine(home: Path | None, as_json: bool) -> int:
 @home_option
 @json_option
 def show_quarantine(number: int, home: Path | None, as_json: bool) -> int:
-    """Show one row with its bytes."""
+    """Show one row with its bytes.
+
+    \b
+    Example:
+      spec-kitty sync migrate quarantine show 1
+    """
     row, body = api.quarantined_row(settings_from(home), number)
     return render_migrate.quarantined_row(row, body, as_json=as_json)
 
@@ -165,7 +197,12 @@ def show_quarantine(number: int, home: Path | None, as_json: bool) -> int:
 @home_option
 @json_option
 def export_quarantine(file: Path, home: Path | None, as_json: bool) -> int:
-    """Write the open rows to FILE, one JSON object a line, bytes in base64."""
+    """Write the open rows to FILE, one JSON object a line, bytes in base64.
+
+    \b
+    Example:
+      spec-kitty sync migrate quarantine export rows.jsonl
+    """
     count = api.export_quarantine(settings_from(home), file)
     return render_migrate.counted("exported", count, as_json=as_json)
 
@@ -179,7 +216,12 @@ def export_quarantine(file: Path, home: Path | None, as_json: bool) -> int:
 def accept_quarantine(
     numbers: tuple[int, ...], every: bool, reason: str, home: Path | None, as_json: bool
 ) -> int:
-    """Take note that rows will not be imported. Their bytes stay in the journal's database."""
+    """Take note that rows will not be imported. Their bytes stay in the journal's database.
+
+    \b
+    Example:
+      spec-kitty sync migrate quarantine accept 1 --reason "test data"
+    """
     if every == bool(numbers):
         raise UsageError("name rows, or --all", remedy="Give NUMBERS or `--all`, not both.")
     count = api.accept_quarantine(settings_from(home), None if every else numbers, reason=reason)
@@ -188,14 +230,25 @@ def accept_quarantine(
 
 @migrate.group()
 def sources() -> None:
-    """The databases and files that events may come from."""
+    """The databases and files that events may come from.
+
+    \b
+    Examples:
+      spec-kitty sync migrate sources list
+      spec-kitty sync migrate sources ignore PATH --reason "a copy"
+    """
 
 
 @sources.command("list")
 @home_option
 @json_option
 def sources_list(home: Path | None, as_json: bool) -> int:
-    """Show every source, what became of it, and which are ignored."""
+    """Show every source, what became of it, and which are ignored.
+
+    \b
+    Example:
+      spec-kitty sync migrate sources list --json
+    """
     return render_migrate.sources(api.legacy_sources(settings_from(home)), as_json=as_json)
 
 
@@ -205,7 +258,12 @@ def sources_list(home: Path | None, as_json: bool) -> int:
 @home_option
 @json_option
 def sources_ignore(path: Path, reason: str, home: Path | None, as_json: bool) -> int:
-    """Leave a source alone until its bytes change."""
+    """Leave a source alone until its bytes change.
+
+    \b
+    Example:
+      spec-kitty sync migrate sources ignore ~/.spec-kitty/queues/copy.db --reason "a copy"
+    """
     found = api.ignore_source(settings_from(home), path, reason=reason)
     return render_migrate.sources((found,), as_json=as_json)
 
@@ -215,6 +273,11 @@ def sources_ignore(path: Path, reason: str, home: Path | None, as_json: bool) ->
 @home_option
 @json_option
 def sources_unignore(path: Path, home: Path | None, as_json: bool) -> int:
-    """Read a source again from the next migration on."""
+    """Read a source again from the next migration on.
+
+    \b
+    Example:
+      spec-kitty sync migrate sources unignore ~/.spec-kitty/queues/copy.db
+    """
     found = api.unignore_source(settings_from(home), path)
     return render_migrate.sources((found,), as_json=as_json)

@@ -27,7 +27,12 @@ _INSTALL = "Run `pip install spec-kitty-sync[receiver]`."
 
 @click.group()
 def receiver() -> None:
-    """Run the reference receiver."""
+    """Run the reference receiver.
+
+    \b
+    Example:
+      spec-kitty receiver serve --no-auth --port 8000
+    """
 
 
 receiver.add_command(user)

@@ -23,7 +23,12 @@ _DATABASE = click.option(
 
 @click.group()
 def user() -> None:
-    """Users in the receiver's database; `receiver serve --accounts` lets them in."""
+    """Users in the receiver's database; `receiver serve --accounts` lets them in.
+
+    \b
+    Example:
+      spec-kitty receiver user list --database receiver.db
+    """
 
 
 @user.command()
@@ -70,7 +75,12 @@ def add(
 @_DATABASE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(database: str, as_json: bool) -> None:
-    """List users with their teams and projects; passwords and tokens are not readable."""
+    """List users with their teams and projects; passwords and tokens are not readable.
+
+    \b
+    Example:
+      spec-kitty receiver user list --database receiver.db
+    """
     with _accounts(database) as accounts:
         found = accounts.all()
     if as_json:
@@ -95,7 +105,12 @@ def _shown(account: Account) -> dict[str, object]:
 @click.argument("username")
 @_DATABASE
 def remove(username: str, database: str) -> None:
-    """Remove a user; running receivers let it out within seconds. Its events stay."""
+    """Remove a user; running receivers let it out within seconds. Its events stay.
+
+    \b
+    Example:
+      spec-kitty receiver user remove ada --database receiver.db
+    """
     with _accounts(database) as accounts:
         accounts.remove(username)
     click.echo(f"removed {username}")
