@@ -74,9 +74,9 @@ def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOpti
         deadline_s=_number("deadline", chosen("deadline", "10")),
         rate=_number("rate", chosen("rate", "0")),
         baseline=Path(chosen("baseline")) if chosen("baseline") else None,
-        plan=bool(chosen("plan")),
-        list_only=bool(chosen("list")),
-        allow_production=bool(chosen("allow_production")),
+        plan=_switch(chosen("plan")),
+        list_only=_switch(chosen("list")),
+        allow_production=_switch(chosen("allow_production")),
         spare_tokens={
             name: environ[variable]
             for name, variable in _SPARE_TOKENS.items()
@@ -113,6 +113,10 @@ def _capabilities(text: str) -> frozenset[str] | None:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _switch(text: str) -> bool:
+    return text.lower() not in {"", "0", "false", "no", "off"}
 
 
 def _number(name: str, text: str) -> float:
