@@ -54,13 +54,11 @@ def listed_details_name_their_event(probe: Probe, case: Case) -> None:
             raise reply.fail("details with event_id and error or reason", f"{row!r}")
 
 
-@check("SKR-ERR-03", Case("wrong-method"), Case("unknown-path"), Case("no-token"), Case("bad-body"))
+@check("SKR-ERR-03", Case("wrong-method"), Case("no-token"), Case("bad-body"))
 def every_other_answer_is_json(probe: Probe, case: Case) -> None:
     path = probe.around.address.batch_path
     if case.name == "wrong-method":
         reply = probe.send(Request("DELETE", path, probe.head()))
-    elif case.name == "unknown-path":
-        reply = probe.send(Request("GET", f"{path}no-such-page", probe.head()))
     elif case.name == "no-token":
         reply = probe.post([probe.make.event()], token=None)
     else:

@@ -144,6 +144,21 @@ def test_receiver_with_other_capabilities_is_conformant(settings: dict[str, Any]
         assert held_against(judge(url)) == []
 
 
+def test_receiver_that_throttles_is_waited_for() -> None:
+    """429 with Retry-After is no finding: the suite waits as a sender would."""
+    with reference_receiver(requests_per_s=10.0) as url:
+        runner = runner_for(url, seed="throttled", deadline_s=10.0)
+        try:
+            cases = runner.suite.checks["SKR-PAY-01"].cases
+            results = [runner.run("SKR-PAY-01", case.name) for case in cases]
+        finally:
+            runner.close()
+    assert held_against(results) == []
+    assert any(
+        one.response and one.response.status == 429 for row in results for one in row.exchanges
+    )
+
+
 def test_receiver_that_says_queued_is_conformant() -> None:
     """`queued` is the older word for pending."""
 

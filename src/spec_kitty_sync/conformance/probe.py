@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,7 @@ TAKEN: Final = frozenset({"success", "pending", "queued"})
 REFUSED: Final = frozenset({"rejected", "failed_permanent"})
 READ_PATH: Final = "/api/v1/events/"
 _PATIENCE_S: Final = 60.0
+_THROTTLE_PATIENCE_S: Final = 30.0
 _DEFAULT_BATCH_EVENTS: Final = 1000
 _OWN_TOKEN: Final = "\0own"
 
@@ -75,6 +77,8 @@ class Probe:
         self._pace = pace
         self._pending: set[str] = set()
         self.requests = self.events_sent = self.events_stored = 0
+        self.waits_when_throttled = True
+        self._patience_s = _THROTTLE_PATIENCE_S
 
     def post(
         self,
@@ -150,11 +154,20 @@ class Probe:
         chunked: bool = False,
         fresh: bool = False,
     ) -> Reply:
-        """Send *request* as it is; the reply is step N of this check."""
-        if self._pace is not None:
-            self._pace()
+        """Send *request* as it is; the reply is step N of this check.
+
+        A receiver that asks for patience (429 or 503 with Retry-After) is given some.
+        """
         chosen = client or self._client
-        return self.record(chosen.send(request, chunked=chunked, fresh=fresh))
+        while True:
+            if self._pace is not None:
+                self._pace()
+            reply = self.record(chosen.send(request, chunked=chunked, fresh=fresh))
+            wait_s = reply.retry_after_s
+            if wait_s is None or not self.waits_when_throttled or wait_s > self._patience_s:
+                return reply
+            self._patience_s -= wait_s
+            time.sleep(wait_s)
 
     def record(self, exchange: Exchange) -> Reply:
         """Add an exchange that was made elsewhere (another thread, a raw socket)."""

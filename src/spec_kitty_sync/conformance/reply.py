@@ -60,6 +60,14 @@ class Reply:
         return self.exchange.response.header(name) if self.exchange.response else None
 
     @property
+    def retry_after_s(self) -> float | None:
+        """Seconds that a throttling answer (429, 503) asks to wait; nothing if it does not say."""
+        told = self.header("Retry-After") or ""
+        if self.status not in {429, 503} or not told.isdecimal():
+            return None
+        return max(0.05, float(told))
+
+    @property
     def results(self) -> list[dict[str, Any]]:
         """The result objects of a 200; empty when the answer has none."""
         body = self.json
