@@ -144,6 +144,20 @@ def test_check_says_stalled_when_nothing_was_delivered_for_a_day(
     assert desk.json("sync", "status", "--check")["attention"] == []
 
 
+def test_a_server_that_nothing_was_ever_sent_to_is_stalled_too(
+    desk: Desk, receiver: SmallReceiver
+):
+    """Events that wait for a configured server from the first day on are noticed; kept ones not."""
+    desk.put(make_event(1))
+    desk.sql("UPDATE event_journal SET appended_at_ms = appended_at_ms - ?", 25 * HOUR_MS)
+    assert desk.json("sync", "status", "--check")["attention"] == []
+    desk.run("sync", "server", receiver.url)
+    report = desk.json("sync", "status", "--check", code=3)
+    assert [each["code"] for each in report["attention"]] == ["stalled"]
+    desk.run("sync", "mode", "local-retention")
+    assert desk.json("sync", "status", "--check")["attention"] == []
+
+
 def test_check_asks_the_server_with_the_real_token(desk: Desk, receiver: SmallReceiver):
     """A wrong token and a dead server show without an event to send; only --check asks."""
     receiver.token = "right-token"

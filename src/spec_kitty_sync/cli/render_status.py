@@ -12,7 +12,12 @@ from spec_kitty_sync.cli.render_error import visible
 from spec_kitty_sync.cli.render_words import columns, paint, plural, size, verb, when, wrapped
 
 if TYPE_CHECKING:
-    from spec_kitty_sync.sync.status_report import Attention, StatusReport, TargetSummary
+    from spec_kitty_sync.sync.status_report import (
+        Attention,
+        ServiceSection,
+        StatusReport,
+        TargetSummary,
+    )
 
 _LABEL = 11
 _LISTED = 5
@@ -76,6 +81,8 @@ def _delivering(report: StatusReport) -> Iterator[str]:
     if background.service.state != "none":
         beat = when(background.service.last_beat_at, now)
         yield _field("service", f"{background.service.state}, last sign of life {beat}")
+    if background.service.state != "none":
+        yield _field("service", _service(background.service))
     if background.drain_running:
         yield _field("", "a drain is running now")
     if background.next_retry_at:
@@ -84,6 +91,12 @@ def _delivering(report: StatusReport) -> Iterator[str]:
     if background.stalled_since:
         since = when(background.stalled_since, now)
         yield paint(_field("", f"stalled since {since}"), fg="yellow")
+
+
+def _service(service: ServiceSection) -> str:
+    doing = f", {service.activity}" if service.activity else ""
+    live = ", live" if service.live else ""
+    return f"{service.state} (process {service.pid}{doing}{live})"
 
 
 def _connection(report: StatusReport) -> Iterator[str]:

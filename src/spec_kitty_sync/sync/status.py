@@ -83,7 +83,8 @@ def _report(
     held = _held(standing)
     terminal = _terminal(store, standing)
     service = read_service(settings.home, clock=clock)
-    background = _background(workspace, standing, service)
+    wanted = auth.section.blocked not in ("local_retention", "no_target")
+    background = _background(workspace, standing, service, wanted=wanted)
     found = (
         *attention.target_attention(auth.resolved),
         *attention.auth_attention(auth.section, standing.ledger, auth.remedy),
@@ -224,42 +225,43 @@ def _terminal(store: Store | None, standing: Standing) -> TerminalSection:
 
 
 def _background(
-    workspace: Workspace | None, standing: Standing, service: ServiceSection
+    workspace: Workspace | None, standing: Standing, service: ServiceSection, *, wanted: bool
 ) -> BackgroundSection:
+    """Return whether deliveries happen; *wanted*: this home is set up to deliver."""
     target = standing.target
-    blocked = _blocked(workspace)
-    if workspace is None or target is None:
-        oldest = _moment(standing.oldest_ms)
-        return BackgroundSection(
-            None, None, None, None, oldest, None, STALLED_AFTER_HOURS, 0, False, service, blocked
-        )
-    now_ms = workspace.clock.now_ms()
+    stalled_ms = None
+    if workspace is not None and wanted:
+        stalled_ms = _stalled_since(standing, workspace.clock.now_ms())
     return BackgroundSection(
-        last_attempt_at=_moment(target.last_attempt_at),
-        last_delivery_at=_moment(target.last_delivery_at),
-        last_stop=target.last_stop,
+        last_attempt_at=_moment(target.last_attempt_at) if target else None,
+        last_delivery_at=_moment(target.last_delivery_at) if target else None,
+        last_stop=target.last_stop if target else None,
         next_retry_at=_next_retry(workspace, standing),
         oldest_undelivered_at=_moment(standing.oldest_ms),
-        stalled_since=_moment(_stalled_since(standing, now_ms)),
+        stalled_since=_moment(stalled_ms),
         stalled_after_hours=STALLED_AFTER_HOURS,
         pending_stalled_count=_pending_stalled(workspace, standing),
         drain_running=_drain_running(workspace, target),
         service=service,
-        blocked=blocked,
+        blocked=_blocked(workspace),
     )
 
 
-def _next_retry(workspace: Workspace, standing: Standing) -> str | None:
+def _next_retry(workspace: Workspace | None, standing: Standing) -> str | None:
     ledger = standing.ledger
-    if standing.target is None or not ledger.pending + ledger.transient + ledger.rejected:
+    if (
+        workspace is None
+        or standing.target is None
+        or not ledger.pending + ledger.transient + ledger.rejected
+    ):
         return None
     from spec_kitty_sync.delivery.history import next_retry_at
 
     return _moment(next_retry_at(workspace.store, standing.target))
 
 
-def _pending_stalled(workspace: Workspace, standing: Standing) -> int:
-    if standing.target is None or not standing.ledger.pending:
+def _pending_stalled(workspace: Workspace | None, standing: Standing) -> int:
+    if workspace is None or standing.target is None or not standing.ledger.pending:
         return 0
     from spec_kitty_sync.delivery.history import count_stalled
 
@@ -276,13 +278,15 @@ def _blocked(workspace: Workspace | None) -> tuple[BlockedEvents, ...]:
 def _stalled_since(standing: Standing, now_ms: int) -> int | None:
     """Return since when events could leave and none did, if that is longer than the limit."""
     ledger, target = standing.ledger, standing.target
-    if target is None or standing.oldest_ms is None or ledger.undelivered == ledger.pending:
+    if standing.oldest_ms is None or ledger.undelivered == ledger.pending:
         return None
-    since = max(standing.oldest_ms, target.last_delivery_at or 0)
+    since = max(standing.oldest_ms, target.last_delivery_at or 0 if target else 0)
     return since if now_ms - since > STALLED_AFTER_HOURS * _HOUR_MS else None
 
 
-def _drain_running(workspace: Workspace, target: Target) -> bool:
+def _drain_running(workspace: Workspace | None, target: Target | None) -> bool:
+    if workspace is None or target is None:
+        return False
     locks = workspace.settings.home.locks_dir
     return is_locked(locks / f"drain-{target.target_id}.lock")
 
