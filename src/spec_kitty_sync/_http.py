@@ -6,6 +6,7 @@ redirect, plain http only to this machine unless asked for.
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 import sys
 import time
@@ -16,6 +17,7 @@ from types import ModuleType, TracebackType
 from typing import Any, cast
 
 from spec_kitty_sync.errors import (
+    CredentialError,
     DeadlineError,
     OfflineError,
     ResponseTooLargeError,
@@ -92,10 +94,12 @@ class HttpClient:
             OfflineError: nothing was sent: no connection, DNS, TLS (TlsError).
             DeadlineError, TransportError: the request may have been received.
             ResponseTooLargeError: the answer is longer than *limit_bytes*.
-            TargetUrlError: plain http to another machine.
+            TargetUrlError: plain http to another machine, or no usable URL.
+            CredentialError: a header, such as the token's, holds what no header may.
         """
         self._check(url)
         sent = {"Accept-Encoding": "identity", **(headers or {})}
+        _check_headers(sent)
         self._budget.start(self._deadline_s)
         try:
             with self._client.stream(method, url, headers=sent, content=body) as response:
@@ -108,11 +112,15 @@ class HttpClient:
             raise self._late() from exc
         except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as exc:
             raise self._broken(exc) from exc
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
-            raise TargetUrlError("this server URL cannot be used") from exc
 
     def _check(self, url: str) -> None:
-        parsed = httpx.URL(url)
+        try:
+            parsed = httpx.URL(url)
+            usable = bool(parsed.host) and parsed.scheme in ("http", "https")
+        except (httpx.InvalidURL, UnicodeError):  # the latter: a host that is no IDNA
+            usable = False
+        if not usable:
+            raise TargetUrlError("this server URL cannot be used")
         if parsed.scheme == "http" and not (self._allow_http or _is_loopback(parsed.host)):
             raise TargetUrlError(
                 f"plain http to {parsed.host} would show the token to the network",
@@ -129,7 +137,7 @@ class HttpClient:
         if isinstance(exc, ssl.SSLError) or isinstance(exc.__context__, ssl.SSLError):
             return TlsError(
                 f"the server's certificate was not accepted: {_reason(exc)}",
-                remedy="Check the host name and the certificate, or name its CA file.",
+                remedy="Check the host name with `spec-kitty sync server`, and the certificate.",
             )
         if not self._budget.written:
             return OfflineError(f"no connection: {_reason(exc)}")
@@ -151,7 +159,23 @@ def _reason(exc: Exception) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    # The libraries below quote the whole header, and with it the token, in their errors.
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            raise CredentialError(
+                f"the {name} header would hold a line break, a blank at its end or another "
+                "character that no header may",
+                remedy="Set the token anew, without line breaks; then the same command again.",
+            )
 
 
 def _read(response: httpx.Response, limit_bytes: int) -> bytes:

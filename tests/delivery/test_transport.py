@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rude_server import RudeServer, read_request, reset, say
 
 from spec_kitty_sync._http import HttpClient, Reply
 from spec_kitty_sync.errors import (
+    CredentialError,
     DeadlineError,
     OfflineError,
     ResponseTooLargeError,
@@ -110,6 +112,32 @@ def test_no_connection_is_offline(url):
     """Refused connections and unknown names: nothing was sent."""
     with HttpClient(allow_http=True, deadline_s=5) as client, pytest.raises(OfflineError):
         client.request("POST", url, body=b"{}")
+
+
+@pytest.mark.parametrize(
+    "token", ["canary-one\ncanary-two", "canary\r\nX-Api-Key: 1", "canary-é", "canary\0", "canary "]
+)
+def test_token_that_no_header_may_hold_is_refused_unquoted(client, token):
+    """A token with a line break or odd characters is a credential error that does not show it."""
+    with RudeServer(say(OK)) as server:
+        with pytest.raises(CredentialError) as caught:
+            client.request("POST", server.url, headers={"Authorization": f"Bearer {token}"})
+        assert server.requests == []
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("url", ["https://☃.example/", "https://xn--a/", "https://", "ftp://h/"])
+def test_address_that_cannot_be_used_is_a_target_error(client, url):
+    """What the HTTP library calls invalid is refused as a target's address."""
+    with pytest.raises(TargetUrlError):
+        client.request("POST", url)
+
+
+@pytest.mark.parametrize("host", ["127.example.org", "127.0.0.1.example.org", "127.1.evil"])
+def test_name_that_begins_like_loopback_is_another_machine(client, host):
+    """Plain http goes to loopback addresses, not to names that look like them."""
+    with pytest.raises(TargetUrlError, match="plain http"):
+        client.request("POST", f"http://{host}/")
 
 
 def test_plain_http_to_another_machine_is_refused(client):

@@ -168,3 +168,11 @@ def test_writing_a_setting_keeps_comments(home):
     assert "x = 1 # keep" in text
     assert 'mode = "TEAMSPACE"' in text
     assert f'server_url = "{A}"' in text
+
+
+def test_an_endpoint_keeps_its_last_slash(home):
+    """Requests go to the path as it was given; with or without the slash it is one target."""
+    write_settings(home, {"server_url": "https://a.example/hook/"})
+    resolved = resolve(home, SPEC_KITTY_SAAS_URL="HTTPS://A.example:443/hook")
+    assert resolved.override_mode is OverrideMode.NONE
+    assert resolved.resolved_server_url == "https://a.example/hook/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from spec_kitty_sync.errors import TargetUrlError
@@ -10,23 +11,41 @@ from spec_kitty_sync.errors import TargetUrlError
 BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9_.-]+").fullmatch
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*").fullmatch
 
 
 def canonical_url(url: str) -> str:
     """Return the one spelling of *url*: scheme and host in lower case, IDNA, no default port.
 
-    The trailing slash goes; path and query keep their case.
+    The trailing slash goes; path and query keep their case. This is the identity of a target.
 
     Raises:
         TargetUrlError: not http(s), no host, credentials or a fragment inside, control
             characters, or a link-local address.
     """
+    return _spelled(url, _split(url).path.rstrip("/"))
+
+
+def tidy_url(url: str) -> str:
+    """Return *url* with the canonical origin and its path as given: where requests go.
+
+    The origin is spelled in one way because a token belongs to it.
+
+    Raises:
+        TargetUrlError: see `canonical_url`.
+    """
+    path = _split(url).path
+    return _spelled(url, "" if path == "/" else path)
+
+
+def _spelled(url: str, path: str) -> str:
     parts = _split(url)
-    host = _host(parts, url)
-    port = _port(parts, url)
+    host = _host(parts)
+    port = _port(parts)
     netloc = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
     query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}{query}"
+    return f"{parts.scheme}://{netloc}{path}{query}"
 
 
 def origin(url: str) -> str:
@@ -41,11 +60,9 @@ def batch_endpoint(url: str) -> str:
 
 
 def external_endpoint(url: str) -> str:
-    """Return *url* as given, or with the batch path if it has no path of its own."""
-    canonical = canonical_url(url)
-    if urlsplit(url).path in ("", "/") and not urlsplit(url).query:
-        return canonical + BATCH_PATH
-    return url
+    """Return *url* with its path as given, or with the batch path if it has none of its own."""
+    parts = urlsplit(tidy_url(url))
+    return tidy_url(url) if parts.path or parts.query else tidy_url(url) + BATCH_PATH
 
 
 def is_loopback(url: str) -> bool:
@@ -75,23 +92,32 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _host(parts: SplitResult, url: str) -> str:
-    name = parts.hostname
+def _host(parts: SplitResult) -> str:
+    name = (parts.hostname or "").removesuffix(".")
     if not name:
         raise _refused("it has no host")
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        try:
-            return name.rstrip(".").encode("idna").decode().lower()
-        except UnicodeError:
-            raise _refused("its host name is not valid") from None
-    if address.is_link_local:
+        return _host_name(name)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if (mapped or address).is_link_local:
         raise _refused("it is a link-local address")
     return f"[{address}]" if address.version == 6 else str(address)
 
 
-def _port(parts: SplitResult, url: str) -> int | None:
+def _host_name(name: str) -> str:
+    try:
+        host = name.encode("idna").decode().lower()
+    except UnicodeError:
+        raise _refused("its host name is not valid") from None
+    # "2852039166" and "0xa9.254" are addresses to the resolver, whatever they look like.
+    if not _HOST(host) or _NUMBER(host.rpartition(".")[2]):
+        raise _refused("its host name is not valid")
+    return host
+
+
+def _port(parts: SplitResult) -> int | None:
     try:
         return parts.port
     except ValueError:

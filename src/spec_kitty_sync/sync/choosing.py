@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.delivery.urls import canonical_url
+from spec_kitty_sync.delivery.urls import canonical_url, tidy_url
 from spec_kitty_sync.errors import CredentialError, TargetNotFoundError
 from spec_kitty_sync.sync.config import Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
@@ -23,7 +23,7 @@ def choose_server(
     canonical = canonical_url(url)
     before = SyncConfig.load(settings.home)
     changed = before.server_url is None or canonical_url(before.server_url) != canonical
-    values: dict[str, str | bool | None] = {"server_url": canonical}
+    values: dict[str, str | bool | None] = {"server_url": tidy_url(url)}
     # Both belong to one server: choosing another forgets them.
     if token_env or changed:
         values["token_env"] = token_env
@@ -42,7 +42,7 @@ def for_this_run(settings: Settings, name: str) -> Settings:
         TargetUrlError: no usable http(s) URL.
     """
     if not name.isdigit():
-        return _to(settings, canonical_url(name))
+        return _to(settings, tidy_url(name))
     target = _by_number(settings, int(name))
     chosen = _to(settings, target.url)
     resolved = resolve_target(chosen)

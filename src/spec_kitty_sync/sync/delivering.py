@@ -187,7 +187,9 @@ def receiver_for(
         return TeamspaceReceiver(
             target.url, client, credentials=source, membership=membership, options=options
         )
-    return ExternalReceiver(target.url, client, credentials=source, options=options)
+    # The target's own URL is its identity: an endpoint's last slash is not part of that.
+    endpoint = situation.target.resolved_server_url or target.url
+    return ExternalReceiver(endpoint, client, credentials=source, options=options)
 
 
 def token_source(settings: Settings, situation: Situation) -> CredentialSource:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
-from spec_kitty_sync.delivery.urls import canonical_url
+from spec_kitty_sync.delivery.urls import canonical_url, tidy_url
 from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, TargetUrlError, UsageError
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 
@@ -79,8 +79,8 @@ class ResolvedSyncTarget:
 def resolve_target(settings: Settings, config: SyncConfig | None = None) -> ResolvedSyncTarget:
     """Return the one answer to "where do events go" for this home and environment."""
     config = config or SyncConfig.load(settings.home)
-    configured = _canonical(config.server_url, "config.toml sync.server_url")
-    env = _canonical(settings.env("SPEC_KITTY_SAAS_URL"), "SPEC_KITTY_SAAS_URL")
+    configured = _tidy(config.server_url, "config.toml sync.server_url")
+    env = _tidy(settings.env("SPEC_KITTY_SAAS_URL"), "SPEC_KITTY_SAAS_URL")
     mode, url = _decide(configured, env, settings.env("SPEC_KITTY_TARGET_OVERRIDE"))
     credentials = credentials_for(url, settings.home) if url else None
     user = credentials.username if credentials else None
@@ -107,18 +107,18 @@ def _decide(
             f"SPEC_KITTY_TARGET_OVERRIDE is {override!r}, expected 'process' or nothing",
             remedy="Run `unset SPEC_KITTY_TARGET_OVERRIDE`.",
         )
-    if configured and env and configured != env:
+    if configured and env and canonical_url(configured) != canonical_url(env):
         if override == "process":
             return OverrideMode.PROCESS_OVERRIDE, env
         return OverrideMode.SETUP_ONLY, None
     return OverrideMode.NONE, configured or env
 
 
-def _canonical(url: str | None, source: str) -> str | None:
+def _tidy(url: str | None, source: str) -> str | None:
     if url is None:
         return None
     try:
-        return canonical_url(url)
+        return tidy_url(url)
     except TargetUrlError as exc:
         raise TargetUrlError(f"{source}: {exc.message}", remedy=exc.remedy) from exc
 
