@@ -130,6 +130,17 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise
 
 
+def sync_dir(path: Path) -> None:
+    """Make new names in the directory *path* durable, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def shared_path(*parts: str) -> Path:
     """Return a path below `schemas/`, `conformance/` or `fixtures/`, wheel or clone alike.
 

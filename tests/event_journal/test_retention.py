@@ -11,9 +11,9 @@ import pytest
 
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
-from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync.errors import SourceError, UsageError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.event_journal.models import Appended
+from spec_kitty_sync.event_journal.models import Appended, Removal
 from spec_kitty_sync.event_journal.retention import Retention
 
 _SETTLED = """
@@ -38,9 +38,7 @@ def targets(store, clock) -> TargetRegistry:
 
 def settle(store, target: Target, seqs: Iterable[int], state: str = "delivered") -> None:
     with store.transaction() as conn:
-        conn.executemany(
-            _SETTLED, ((target.target_id, target.epoch, seq, state) for seq in seqs)
-        )
+        conn.executemany(_SETTLED, ((target.target_id, target.epoch, seq, state) for seq in seqs))
 
 
 def kept(journal) -> list[int]:
@@ -198,3 +196,50 @@ def test_vacuum_gives_space_back(store, journal, retention, targets, make_event)
     store.checkpoint()
     assert retention.vacuum() > 500_000
     assert journal.get(events[-1].event_id).body == events[-1].body
+
+
+def test_archive_leaves_a_damaged_event_where_it_is(
+    store, journal, retention, targets, make_event, tmp_path
+):
+    """Bytes that differ from their hash are neither exported nor removed; the others go."""
+    events = [make_event() for _ in range(3)]
+    journal.append_many(events)
+    settle(store, targets.ensure("https://a.example.invalid"), [1, 2, 3])
+    with store.transaction() as conn:
+        conn.execute("UPDATE event_journal SET body = x'00' WHERE seq = 2")
+    done = retention.archive(tmp_path / "a.jsonl.gz")
+    lines = gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).splitlines()
+    assert lines == [events[0].body, events[2].body]
+    assert (done.events, kept(journal)) == (2, [2])
+
+
+def test_archive_reads_its_export_back(
+    store, journal, retention, targets, make_event, tmp_path, monkeypatch
+):
+    """An export that is not on the disk as it was written takes no event and is removed."""
+    journal.append_many([make_event() for _ in range(3)])
+    settle(store, targets.ensure("https://a.example.invalid"), [1, 2, 3])
+    target: Path = tmp_path / "a.jsonl.gz"
+    # A disk that gives back three sound lines, but not those that were written.
+    monkeypatch.setattr("os.fsync", lambda _: target.write_bytes(gzip.compress(b"{}\n" * 3)))
+    with pytest.raises(SourceError, match="nothing was removed"):
+        retention.archive(target)
+    monkeypatch.undo()
+    assert kept(journal) == [1, 2, 3]
+    assert not target.exists()
+
+
+def test_gc_counts_what_it_took(store, journal, retention, targets, make_event):
+    """An event that stopped being eligible stays, and neither number includes it."""
+    events = [make_event() for _ in range(3)]
+    journal.append_many(events)
+    settle(store, targets.ensure("https://a.example.invalid"), [1, 2, 3])
+    chunks = retention._eligible("delivered", 2**62)
+    rows = next(chunks)
+    with store.transaction() as conn:
+        conn.execute("UPDATE delivery_ledger SET state = 'rejected' WHERE seq = 2")
+        taken = retention._clear(
+            conn, [row[0] for row in rows], Removal.COLLECTED, "delivered", None
+        )
+    assert taken == (2, len(events[0].body) + len(events[2].body))
+    assert kept(journal) == [2]

@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock
-from spec_kitty_sync._files import touch_private
+from spec_kitty_sync._files import sync_dir, touch_private
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import SourceError, StoreFullError, UsageError
 from spec_kitty_sync.event_journal.journal import SqliteJournal, content_hash
@@ -34,6 +35,11 @@ FROM delivery_collectable c JOIN event_journal j ON j.seq = c.seq
 WHERE c.reason = ?1 AND j.body IS NOT NULL AND j.appended_at_ms <= ?2
 """
 _KEEP_HASH = "UPDATE event_journal SET canonical_hash = ? WHERE seq = ?"
+_STILL_ELIGIBLE = """
+SELECT j.seq, j.body, j.body_sha256 FROM event_journal j
+WHERE j.seq IN (SELECT value FROM json_each(?1)) AND j.body IS NOT NULL
+  AND EXISTS (SELECT 1 FROM delivery_collectable c WHERE c.seq = j.seq AND c.reason = ?2)
+"""
 _CLEAR = """
 UPDATE event_journal SET body = NULL, removed = ?1, removed_at_ms = ?2
 WHERE seq IN (SELECT value FROM json_each(?3)) AND body IS NOT NULL
@@ -90,8 +96,12 @@ class Retention:
         if target.exists():
             raise UsageError(f"{target} exists", remedy="Choose another file name.")
         cutoff = self._cutoff(older_than_s)
-        written = self._export(target, cutoff)
-        _verify_export(target, written)
+        try:
+            written, digest = self._export(target, cutoff)
+            _verify_export(target, digest)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
         removed = self._remove("delivered", cutoff, Removal.ARCHIVED, only=written)
         return Removed(removed.events, removed.bytes, dry_run=False, export=target)
 
@@ -110,31 +120,39 @@ class Retention:
             yield rows
             after = rows[-1][0]
 
-    def _export(self, target: Path, cutoff: int) -> dict[int, bytes]:
+    def _export(self, target: Path, cutoff: int) -> tuple[dict[int, bytes], bytes]:
+        """Write the events' lines; return seq → hash of its bytes, and the hash of all lines.
+
+        A row whose bytes are not those that were accepted is passed over: `verify` names it.
+        """
         written: dict[int, bytes] = {}
+        lines = hashlib.sha256()
         touch_private(target)
         try:
             with target.open("wb") as raw:
                 with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as out:
                     for rows in self._eligible("delivered", cutoff):
                         for seq, _, body, sha256 in rows:
-                            out.write(_one_line(body) + b"\n")
+                            if hashlib.sha256(body).digest() != sha256:
+                                continue
+                            line = _one_line(body) + b"\n"
+                            out.write(line)
+                            lines.update(line)
                             written[seq] = sha256
                 raw.flush()
                 os.fsync(raw.fileno())
+            sync_dir(target.parent)
         except OSError as exc:
-            target.unlink(missing_ok=True)
             raise StoreFullError(f"{target}: {exc.strerror}; nothing was removed") from exc
-        return written
+        return written, lines.digest()
 
     def _remove(
         self, reason: str, cutoff: int, how: Removal, *, only: dict[int, bytes] | None = None
     ) -> Removed:
         events = size = 0
         for rows in self._eligible(reason, cutoff):
-            chosen = [row for row in rows if only is None or only.get(row[0]) == row[3]]
             with self._store.transaction() as conn:
-                taken, freed = self._clear(conn, chosen, how, reason)
+                taken, freed = self._clear(conn, [row[0] for row in rows], how, reason, only)
             events, size = events + taken, size + freed
         self._store.checkpoint()
         return Removed(events, size, dry_run=False)
@@ -142,19 +160,24 @@ class Retention:
     def _clear(
         self,
         conn: sqlite3.Connection,
-        rows: list[tuple[int, str, bytes, bytes]],
+        seqs: list[int],
         how: Removal,
         reason: str,
+        only: dict[int, bytes] | None,
     ) -> tuple[int, int]:
-        seqs = [row[0] for row in rows]
-        conn.executemany(_KEEP_HASH, ((content_hash(body), seq) for seq, _, body, _ in rows))
-        self._journal.shift_counts(conn, seqs, -1)
+        """Clear those of *seqs* that may go at this moment; return how many, and their bytes."""
+        rows = conn.execute(_STILL_ELIGIBLE, (json.dumps(seqs), reason)).fetchall()
+        chosen = {
+            seq: body for seq, body, sha256 in rows if only is None or only.get(seq) == sha256
+        }
+        conn.executemany(_KEEP_HASH, ((content_hash(body), seq) for seq, body in chosen.items()))
+        self._journal.shift_counts(conn, list(chosen), -1)
         done = conn.execute(
-            _CLEAR, (how.value, self._clock.now_ms(), json.dumps(seqs), reason)
+            _CLEAR, (how.value, self._clock.now_ms(), json.dumps(list(chosen)), reason)
         ).rowcount
-        self._journal.shift_counts(conn, seqs, +1)
+        self._journal.shift_counts(conn, list(chosen), +1)
         conn.execute(_FIRST_KEPT)
-        return done, sum(len(row[2]) for row in rows)
+        return done, sum(map(len, chosen.values()))
 
     def vacuum(self) -> int:
         """Give freed pages back to the disk; return how many bytes the file shrank by."""
@@ -177,14 +200,14 @@ def _one_line(body: bytes) -> bytes:
     return body.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
-def _verify_export(target: Path, written: dict[int, bytes]) -> None:
-    lines = 0
+def _verify_export(target: Path, digest: bytes) -> None:
+    """Read the export back from the disk: each line must be as it was written."""
+    lines = hashlib.sha256()
     try:
         with gzip.open(target, "rb") as stream:
             for line in stream:
-                json.loads(line)
-                lines += 1
-    except (OSError, EOFError, ValueError) as exc:
+                lines.update(line)
+    except (OSError, EOFError, zlib.error) as exc:
         raise SourceError(f"{target} cannot be read back; nothing was removed") from exc
-    if lines != len(written):
-        raise SourceError(f"{target} holds {lines} of {len(written)} events; nothing was removed")
+    if lines.digest() != digest:
+        raise SourceError(f"{target} reads back otherwise than written; nothing was removed")
