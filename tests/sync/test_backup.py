@@ -12,6 +12,7 @@ from ulid import ULID
 
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.errors import (
     DrainLockedError,
@@ -22,7 +23,7 @@ from spec_kitty_sync.errors import (
 )
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.events.admission import Admitted, admit
-from spec_kitty_sync.events.registry import default_registry
+from spec_kitty_sync.events.registry import Registry, default_registry
 from spec_kitty_sync.identity.clock import StoredClock
 from spec_kitty_sync.sync.backup import back_up, restore
 from spec_kitty_sync.sync.store import open_home
@@ -211,3 +212,51 @@ def test_restore_waits_for_no_running_drain(home, tmp_path):
     ):
         restore(home, tmp_path / "b.db", clock=ManualClock(), lock_wait_s=0)
     assert look(home) == before
+
+
+def test_restore_keeps_what_was_decided_about_newer_events(home, tmp_path):
+    """Tier, hold and supersession of events that the backup lacks are those of their rows.
+
+    What an import made local-only, or a conflict held, is not sent because of a restore; what was
+    delivered is not superseded by it.
+    """
+    fill(home, 1)
+    back_up(home, tmp_path / "b.db")
+    registry = default_registry()
+    plain, told, older, newer = event(2), event(3), event(4), event(5)
+    with open_home(home) as store:
+        facts = SqliteDeliveryFacts(store)
+        journal = SqliteJournal(store, clock=ManualClock(), delivery=facts)
+        journal.append(plain._replace(tier=0))
+        journal.append(event(6)._replace(hold="migration_conflict", hold_detail="two"))
+        told, older, newer = (snapshot(each, registry) for each in (told, older, newer))
+        seq = journal.append(told).seq
+        target = TargetRegistry(store, clock=ManualClock()).ensure("https://a.example.invalid")
+        with store.transaction() as conn:
+            conn.execute(
+                "INSERT INTO delivery_ledger (target_id, epoch, seq, state, claimed)"
+                " VALUES (?, 1, ?, 'delivered', 1)",
+                (target.target_id, seq),
+            )
+        journal.append(older)
+        journal.append(newer)
+        before = decided(journal)
+    assert [row[3] for row in before.values()] == [False, False, False, False, True, False]
+    assert restore(home, tmp_path / "b.db", clock=ManualClock()).carried_over == 5
+    with open_home(home) as store:
+        assert decided(SqliteJournal(store, clock=ManualClock())) == before
+
+
+def snapshot(made: Admitted, registry: Registry) -> Admitted:
+    """Return an event of a type that coalesces."""
+    body = json.loads(made.body)
+    payload = {"mission_slug": "001-a", "project_uuid": body["project_uuid"]}
+    body.update(event_type="MissionDossierSnapshotComputed", payload=payload)
+    return admit(json.dumps(body).encode(), registry=registry)
+
+
+def decided(journal: SqliteJournal) -> dict[str, tuple[int, str | None, str | None, bool]]:
+    return {
+        row.event_id: (row.tier, row.hold, row.hold_detail, row.superseded_by is not None)
+        for row in journal.read()
+    }

@@ -45,6 +45,14 @@ _CLOCK = "SELECT value FROM identity_clock WHERE id = 1"
 _SET_CLOCK = "UPDATE identity_clock SET value = max(value, ?) WHERE id = 1"
 _BODIES = "SELECT event_id, body, body_sha256 FROM event_journal WHERE body IS NOT NULL"
 _COUNT = "SELECT count(*) FROM event_journal"
+_KEPT = """
+SELECT event_id, body, body_sha256, tier, hold, hold_detail FROM event_journal
+WHERE body IS NOT NULL ORDER BY seq
+"""
+_SUPERSEDED = """
+SELECT older.event_id, newer.event_id FROM event_journal older
+JOIN event_journal newer ON newer.seq = older.superseded_by WHERE older.body IS NOT NULL
+"""
 _KNOWN = "SELECT 1 FROM event_journal WHERE event_id = ?"
 
 
@@ -228,10 +236,20 @@ def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) ->
             conn.execute(_ADD_TOP, (top,))
             conn.execute(_SET_CLOCK, (value,))
             begin_after_restore(draft, clock=clock)
-            journal = SqliteJournal(draft, clock=clock, delivery=SqliteDeliveryFacts(draft))
-            carried = len(journal.append_many(_newer(live, conn))) if live is not None else 0
+            carried = _carry_over(live, draft, clock) if live is not None else 0
             assume_sent(draft, clock=clock)
             return carried
+
+
+def _carry_over(live: sqlite3.Connection, draft: Store, clock: Clock) -> int:
+    """Append what the backup does not know; what supersedes what stays as it was decided."""
+    journal = SqliteJournal(draft, clock=clock, delivery=SqliteDeliveryFacts(draft))
+    added = journal.append_many(_newer(live, draft.conn), coalesce=False)
+    seqs = {result.event_id: result.seq for result in added}
+    for older, newer in live.execute(_SUPERSEDED):
+        if older in seqs and newer in seqs:
+            journal.supersede([seqs[older]], by=seqs[newer])
+    return len(added)
 
 
 def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tuple[int, int]:
@@ -245,8 +263,12 @@ def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tu
 
 
 def _newer(live: sqlite3.Connection, draft: sqlite3.Connection) -> Iterator[Admitted]:
-    """Yield what the live database keeps and the backup does not know, in journal order."""
-    for event_id, body, sha256 in live.execute(_BODIES + " ORDER BY seq"):
+    """Yield what the live database keeps and the backup does not know, in journal order.
+
+    Tier and hold are those of the row: an import or a conflict may have set them.
+    """
+    for event_id, body, sha256, tier, hold, detail in live.execute(_KEPT):
         known = draft.execute(_KNOWN, (event_id,)).fetchone()
         if known is None and hashlib.sha256(body).digest() == sha256:
-            yield admit(body, registry=default_registry())
+            event = admit(body, registry=default_registry())
+            yield event._replace(tier=tier, hold=hold, hold_detail=detail)
