@@ -192,7 +192,15 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
         return None
     conn = _connect_reader(path)
     try:
-        check_ours(conn, path, len(steps))
+        version = check_ours(conn, path, len(steps))
+        if version == 0:
+            conn.close()
+            return None
+        if version < len(steps):
+            raise StoreVersionError(
+                f"{path} has schema {version}; this spec-kitty-sync reads {len(steps)}",
+                remedy="Run `spec-kitty sync now` once: it brings the file up to date.",
+            )
         conn.execute("PRAGMA query_only=ON")
     except sqlite3.Error as exc:
         conn.close()
