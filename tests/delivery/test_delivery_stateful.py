@@ -29,7 +29,7 @@ from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.redelivery import begin_after_restore, redeliver
 from spec_kitty_sync.delivery.retries import retry
 from spec_kitty_sync.delivery.soundness import find_faults
-from spec_kitty_sync.errors import ContractError, EventConflictError
+from spec_kitty_sync.errors import ContractError, DeliveryBlockedError, EventConflictError
 from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.retention import Retention
 from spec_kitty_sync.events.admission import Admitted
@@ -208,6 +208,12 @@ class Delivery(RuleBasedStateMachine):
         calm = not script and poison is None and not self.waiting()
 
         def drain() -> None:
+            if not target.active:
+                with pytest.raises(DeliveryBlockedError, match="retired"):
+                    self.bench.dispatcher.drain(
+                        target, receiver, locks_dir=self.bench.home.locks_dir
+                    )
+                return
             report = self.bench.dispatcher.drain(
                 target,
                 receiver,
@@ -391,6 +397,7 @@ class Delivery(RuleBasedStateMachine):
             target = self.bench.registry.find(url, team_slug=team)
             if target is None:
                 continue
+            self.bench.registry.restore(target.target_id)
             for _ in range(3):
                 self.clock.advance(7200)
                 retry(self.bench.store, target)

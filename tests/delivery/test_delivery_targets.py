@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spec_kitty_sync.conformance.stub import each, result
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.history import rows_of
 from spec_kitty_sync.delivery.targets import Deployment
 from spec_kitty_sync.delivery.urls import (
@@ -13,7 +15,8 @@ from spec_kitty_sync.delivery.urls import (
     is_loopback,
     origin,
 )
-from spec_kitty_sync.errors import TargetNotFoundError, TargetUrlError
+from spec_kitty_sync.errors import DeliveryBlockedError, TargetNotFoundError, TargetUrlError
+from spec_kitty_sync.event_journal.corrections import Corrections
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_endpoints_follow_from_the_url():
     """A server gets the batch path; an external endpoint with a path is used as given."""
     assert batch_endpoint("https://h/base/") == "https://h/base/api/v1/events/batch/"
     assert external_endpoint("https://h/") == "https://h/api/v1/events/batch/"
-    assert external_endpoint("https://H/hook/") == "https://H/hook/"
+    assert external_endpoint("https://H/hook/?A") == "https://h/hook/?A"
     assert origin("https://h:443/x?y") == "https://h"
 
 
@@ -161,3 +164,83 @@ def test_delivered_row_keeps_the_deployment_in_force(bench, stub):
     )
     assert row.endpoint == stub.url + "/api/v1/events/batch/"
     assert row.last_at == bench.clock.now_ms()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["2852039166", "0xa9fea9fe", "169.254.43518", "169.254.169.254.", "[::ffff:169.254.169.254]"],
+)
+def test_address_in_disguise_is_refused(host):
+    """A link-local address is refused in every spelling that a resolver understands."""
+    with pytest.raises(TargetUrlError):
+        canonical_url(f"http://{host}/")
+
+
+def test_requests_go_to_the_host_that_the_token_belongs_to():
+    """The endpoint's host is spelled as the target's: two IDNA rules never name two machines."""
+    for url in ("https://straße.example/hook/", "https://☃.example/hook/"):
+        assert external_endpoint(url).startswith(origin(url) + "/hook/")
+
+
+def test_raised_limit_lets_go_what_was_too_large(bench, stub):
+    """When a server takes larger events than before, those it takes now are open at once."""
+    target = bench.target(stub.url)
+    bench.registry.limit_events(target.target_id, 400)
+    small, larger, huge = (bench.append(filler="x" * size)[0] for size in (0, 300, 3000))
+    assert bench.drain(stub.url).held == {"too_large": 2}
+    bench.registry.limit_events(target.target_id, 1000)
+    bench.check()
+    assert bench.states(stub.url) == {small: "delivered", larger: "open", huge: "held"}
+    bench.registry.limit_events(target.target_id, None)
+    assert bench.drain(stub.url).delivered == 2
+    assert stub.seen_ids == [small, larger, huge]
+
+
+def test_reset_is_seen_across_an_answer_that_says_less(bench):
+    """What a server leaves out once is remembered: another instance after it is a reset."""
+    target = bench.target("https://a.example.invalid")
+    see = bench.registry.see_deployment
+    see(target.target_id, Deployment("instance-a", "d1"))
+    assert see(target.target_id, Deployment(None, "d1")) is None
+    change = see(target.target_id, Deployment("instance-b", "d1"))
+    assert change is not None
+    assert change.reset_suspected
+
+
+def test_retired_target_is_drained_by_nobody(bench, stub):
+    """A drain of a retired target is refused and names the command that brings it back."""
+    bench.append()
+    target = bench.target(stub.url)
+    bench.registry.retire(target.target_id)
+    with pytest.raises(DeliveryBlockedError) as caught:
+        bench.drain(stub.url)
+    assert caught.value.remedy == f"Run `spec-kitty sync targets restore {target.target_id}`."
+    assert stub.requests == []
+    bench.registry.restore(target.target_id)
+    assert bench.drain(stub.url).delivered == 1
+
+
+def test_hold_and_release_do_not_revive_what_was_refused(bench, stub):
+    """A parked event that is held and let go again stays parked: only `retry` sends it again."""
+    (event_id,) = bench.append()
+    stub.next(each(result("failed_permanent", "gone")))
+    bench.drain(stub.url)
+    facts = SqliteDeliveryFacts(bench.store)
+    corrections = Corrections(bench.store, bench.journal, delivery=facts, clock=bench.clock)
+    assert corrections.hold([event_id], "migration_conflict") == 1
+    assert bench.states(stub.url) == {event_id: "terminal_failed"}
+    assert corrections.release([event_id]) == 1
+    bench.drain(stub.url)
+    assert bench.states(stub.url) == {event_id: "terminal_failed"}
+    assert len(stub.requests) == 1
+
+
+def test_released_event_leaves_with_the_next_drain(bench, stub):
+    """A hold that the mark has passed ends with the release."""
+    (event_id,) = bench.append()
+    facts = SqliteDeliveryFacts(bench.store)
+    corrections = Corrections(bench.store, bench.journal, delivery=facts, clock=bench.clock)
+    corrections.hold([event_id], "migration_conflict")
+    assert bench.drain(stub.url).held == {"migration_conflict": 1}
+    corrections.release([event_id])
+    assert bench.drain(stub.url).delivered == 1

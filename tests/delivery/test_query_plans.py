@@ -19,6 +19,7 @@ WHOLE = {
     "redelivery._PREVIEW",
     "redelivery._MAY_HAVE_LEFT",
     "runs._OPEN_TEAM",
+    "targets._OPEN_FITTING",
     "selection._TOP",  # in descending order, one row
     "waiting._BARRED",
     "waiting._BARRED_ANYWHERE",

@@ -152,3 +152,25 @@ def test_receivers_meet_the_protocol(bench, kind):
     receiver: DeliveryReceiver = KINDS[kind](bench, "http://127.0.0.1:1")
     assert receiver.endpoint_url == "http://127.0.0.1:1/api/v1/events/batch/"
     assert receiver.retry.max_rejections == 5
+
+
+def test_403_to_a_static_token_closes_no_gate(bench, stub):
+    """Where nobody logs in, no login could open the gate: the next drain asks again."""
+    bench.append()
+    target = bench.target(stub.url, team_slug="red")
+    stub.next(refuse(403))
+
+    def receiver():
+        closed = bench.registry.get(target.target_id).closed_login
+        return TeamspaceReceiver(
+            stub.url,
+            bench.client,
+            credentials=StaticToken("a-token"),
+            membership=Membership(team_slug="red", closed_login=closed),
+            options=ReceiverOptions(clock=bench.clock),
+        )
+
+    report = bench.drain(stub.url, target=target, receiver=receiver())
+    assert report.stop is not None
+    assert report.stop.code == "forbidden"
+    assert bench.drain(stub.url, target=target, receiver=receiver()).delivered == 1

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.delivery.targets import Target
+
+if TYPE_CHECKING:  # which counts, in turn, what it moves
+    from spec_kitty_sync.delivery.targets import Target
 
 StateKey = tuple[str, str]
 """State and category; the category is '' where there is none."""

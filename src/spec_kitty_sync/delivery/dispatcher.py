@@ -163,9 +163,10 @@ class Dispatcher:
                 first = drain.claim_next()
             stop = drain.go(first)
         end_run(self._store, run, stop=stop.code if stop else None)
-        gate = receiver.retry.gate_closed_by_403
-        if stop is not None and stop.http_status == 403 and gate is not None:
-            registry.close_gate(target.target_id, gate, receiver.login_id())
+        gate, login = receiver.retry.gate_closed_by_403, receiver.login_id()
+        # Without a login there is none that could open the gate again.
+        if stop is not None and stop.http_status == 403 and gate is not None and login:
+            registry.close_gate(target.target_id, gate, login)
         return stop
 
 

@@ -27,16 +27,16 @@ WHERE EXISTS (SELECT 1 FROM delivery_epochs e
 """
 _CLOSED = """
 SELECT l.target_id, l.epoch, l.state, l.category, count(*)
-FROM json_each(?) s CROSS JOIN delivery_targets t
+FROM json_each(?1) s CROSS JOIN delivery_targets t
 CROSS JOIN delivery_ledger l ON l.target_id = t.target_id AND l.epoch = t.epoch AND l.seq = s.value
-WHERE l.state NOT IN ('open', 'delivered', 'pending')
+WHERE l.state NOT IN ('open', 'delivered', 'pending') AND (NOT ?2 OR l.state = 'held')
 GROUP BY 1, 2, 3, 4
 """
 _REOPEN = """
 UPDATE delivery_ledger
 SET state = 'open', category = '', reason = NULL, rejections = 0, not_before = 0
 WHERE seq IN (SELECT value FROM json_each(?1)) AND target_id = ?2 AND epoch = ?3
-  AND state NOT IN ('open', 'delivered', 'pending')
+  AND state NOT IN ('open', 'delivered', 'pending') AND (NOT ?4 OR state = 'held')
 """
 
 
@@ -59,15 +59,16 @@ class SqliteDeliveryFacts:
             found = conn.execute(statement, (json.dumps(list(seqs)),))
             return set(seqs) - {row[0] for row in found}
 
-    def reopen(self, seqs: Sequence[int]) -> None:
+    def reopen(self, seqs: Sequence[int], *, held_only: bool = False) -> None:
         """Open the rows of *seqs* in every target's current epoch, except accepted ones.
 
-        Whether they may leave is asked again at the next selection.
+        Whether they may leave is asked again at the next selection. *held_only*: what was refused
+        stays as it is, for the event is the same as before.
         """
         chosen = json.dumps(list(seqs))
         with self._store.transaction() as conn:
-            groups = conn.execute(_CLOSED, (chosen,)).fetchall()
+            groups = conn.execute(_CLOSED, (chosen, held_only)).fetchall()
             for target_id, epoch in {(group[0], group[1]) for group in groups}:
-                conn.execute(_REOPEN, (chosen, target_id, epoch))
+                conn.execute(_REOPEN, (chosen, target_id, epoch, held_only))
             for target_id, epoch, state, category, n in groups:
                 shift_counts(conn, target_id, epoch, {(state, category): -n, ("open", ""): n})

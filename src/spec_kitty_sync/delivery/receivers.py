@@ -70,7 +70,10 @@ class RetrySemantics:
 
 
 class CredentialSource(Protocol):
-    """The token for one exact origin. `login_id` changes with each login and is no secret."""
+    """The token for one exact origin.
+
+    `login_id` changes with each login and is no secret; it is empty where nobody logs in.
+    """
 
     def access_token(self) -> str | None: ...
 
@@ -163,7 +166,7 @@ class StaticToken:
         return False
 
     def login_id(self) -> str:
-        return "static"
+        return ""
 
 
 class _HttpReceiver:
@@ -246,7 +249,7 @@ class TeamspaceReceiver(_HttpReceiver):
             Gate("sync_disabled", enabled, "Run `unset SPEC_KITTY_ENABLE_SAAS_SYNC`."),
             Gate("no_auth", logged_in, login),
             Gate("no_team", bool(self._membership.team_slug), login),
-            Gate("private_teamspace", closed is None or closed != self.login_id(), login),
+            Gate("private_teamspace", not closed or closed != self.login_id(), login),
         )
 
 

@@ -11,6 +11,7 @@ from spec_kitty_sync.delivery.backoff import HOUR_MS
 from spec_kitty_sync.delivery.counting import shift_counts
 from spec_kitty_sync.delivery.states import DEFAULT_MAX_REJECTIONS
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
+from spec_kitty_sync.errors import DeliveryBlockedError
 
 _LEFT_CLAIMS = """
 SELECT DISTINCT claim_id FROM delivery_claims WHERE target_id = ? ORDER BY claim_id
@@ -80,7 +81,16 @@ def begin_run(
 
     The caller holds the drain lock. *include_team* opens the rows of one other team, audited,
     until `end_run`.
+
+    Raises:
+        DeliveryBlockedError: the target is retired.
     """
+    if not target.active:
+        raise DeliveryBlockedError(
+            f"the target {target.url} is retired",
+            remedy=f"Run `spec-kitty sync targets restore {target.target_id}`.",
+            reason="retired",
+        )
     where = {"target_id": target.target_id, "epoch": target.epoch, "hour": HOUR_MS}
     with store.transaction() as conn:
         for (claim,) in conn.execute(_LEFT_CLAIMS, (target.target_id,)).fetchall():

@@ -13,6 +13,7 @@ from typing import Any
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.counting import shift_counts
 from spec_kitty_sync.delivery.urls import canonical_url, origin
 from spec_kitty_sync.errors import TargetNotFoundError
 
@@ -59,6 +60,11 @@ SELECT seen_at, server_instance_id, deployment_id, environment_name, git_sha
 FROM delivery_target_history WHERE target_id = ? ORDER BY history_id
 """
 _SET_EVENT_LIMIT = "UPDATE delivery_targets SET max_event_bytes = ? WHERE target_id = ?"
+_OPEN_FITTING = """
+UPDATE delivery_ledger SET state = 'open', category = ''
+WHERE target_id = ?1 AND epoch = ?2 AND state = 'held' AND category = 'too_large'
+  AND seq IN (SELECT seq FROM journal_ids WHERE hold IS NULL AND bytes <= coalesce(?3, bytes))
+"""
 _CLOSE_GATE = "UPDATE delivery_targets SET closed_gate = ?, closed_login = ? WHERE target_id = ?"
 _AUDIT = "INSERT INTO delivery_audit(at, action, target_id, detail) VALUES (?, ?, ?, ?)"
 
@@ -198,12 +204,14 @@ class TargetRegistry:
     def see_deployment(self, target_id: int, seen: Deployment) -> DeploymentChange | None:
         """Remember what the server says of itself; return the change, if there is one.
 
-        The first answer ever, and a server that says nothing, are no change.
+        The first answer ever, and a server that says nothing, are no change; what it leaves out
+        this time is remembered as it was.
         """
         if not seen.known:
             return None
         with self._store.transaction() as conn:
             before = _one(conn.execute(_BY_ID, (target_id,))).deployment
+            seen = _completed(seen, before)
             if seen == before:
                 return None
             values = tuple(getattr(seen, field.name) for field in fields(seen))
@@ -221,10 +229,19 @@ class TargetRegistry:
             )
 
     def limit_events(self, target_id: int, max_event_bytes: int | None) -> None:
-        """Remember the largest event this target takes; larger ones are held `too_large`."""
-        if self.get(target_id).max_event_bytes != max_event_bytes:
-            with self._store.transaction() as conn:
-                conn.execute(_SET_EVENT_LIMIT, (max_event_bytes, target_id))
+        """Remember the largest event this target takes; larger ones are held `too_large`.
+
+        Those that it takes now, and did not before, are open again.
+        """
+        if self.get(target_id).max_event_bytes == max_event_bytes:
+            return
+        with self._store.transaction() as conn:
+            target = _one(conn.execute(_BY_ID, (target_id,)))
+            conn.execute(_SET_EVENT_LIMIT, (max_event_bytes, target_id))
+            where = (target_id, target.epoch)
+            opened = conn.execute(_OPEN_FITTING, (*where, max_event_bytes)).rowcount
+            moved = {("held", "too_large"): -opened, ("open", ""): opened}
+            shift_counts(conn, *where, moved)
 
     def close_gate(self, target_id: int, gate: str, login: str) -> None:
         """Close *gate* for as long as *login* lasts."""
@@ -242,6 +259,12 @@ class TargetRegistry:
 
 def _url_hash(canonical: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _completed(seen: Deployment, before: Deployment) -> Deployment:
+    return Deployment(
+        *(getattr(seen, field.name) or getattr(before, field.name) for field in fields(seen))
+    )
 
 
 def _looks_reset(before: Deployment, after: Deployment) -> bool:

@@ -59,12 +59,12 @@ class Corrections:
     def hold(self, event_ids: Sequence[str], reason: str, detail: str | None = None) -> int:
         """Keep *event_ids* from leaving, for *reason*; return how many are held.
 
-        An event that a target has accepted is left as it is.
+        An event that a target has accepted is left as it is, and so is every ledger row: the next
+        drain meets the mark.
         """
         with self._store.transaction() as conn:
             seqs = sorted(self._delivery.unaccepted(_seqs(conn, event_ids)))
             self._mark(conn, seqs, reason, detail)
-            self._delivery.reopen(seqs)
         return len(seqs)
 
     def release(self, event_ids: Sequence[str]) -> int:
@@ -72,7 +72,7 @@ class Corrections:
         with self._store.transaction() as conn:
             seqs = _seqs(conn, event_ids)
             self._mark(conn, seqs, None, None)
-            self._delivery.reopen(seqs)
+            self._delivery.reopen(seqs, held_only=True)
         return len(seqs)
 
     def _mark(
@@ -147,8 +147,9 @@ class Corrections:
             )
         if not self._delivery.unaccepted([record.seq]):
             raise EventConflictError(
-                f"event {event_id} cannot be {verb}: a target has accepted it",
-                remedy="Emit a new event that corrects it.",
+                f"event {event_id} cannot be {verb}: a target has accepted it, or may be about to",
+                remedy="Run `spec-kitty sync now` to learn which; once it is accepted, emit a new "
+                "event that corrects it.",
             )
         return record
 

@@ -96,8 +96,11 @@ class DeliveryFacts(Protocol):
         """Return those of *seqs* that no target has accepted (delivered or pending)."""
         ...
 
-    def reopen(self, seqs: Sequence[int]) -> None:
-        """Open the ledger rows of *seqs* again: their bytes or markers have changed."""
+    def reopen(self, seqs: Sequence[int], *, held_only: bool = False) -> None:
+        """Open the ledger rows of *seqs* again, where they may leave now and could not before.
+
+        Their bytes have changed; or, with *held_only*, just what held them.
+        """
         ...
 
 
@@ -110,5 +113,5 @@ class NothingDelivered:
     def unaccepted(self, seqs: Sequence[int]) -> set[int]:
         return set(seqs)
 
-    def reopen(self, seqs: Sequence[int]) -> None:
+    def reopen(self, seqs: Sequence[int], *, held_only: bool = False) -> None:
         return None
