@@ -244,7 +244,7 @@ def test_fork_in_the_middle_of_other_threads_work_leaves_a_usable_child(desk):
     import os, threading
     stop = threading.Event()
     def work():
-        while not stop.is_set():
+        while not stop.wait(0.002):
             emitter.emit_history_added("WP01", entry_type="note", entry_content="busy")
     thread = threading.Thread(target=work)
     thread.start()

@@ -79,6 +79,7 @@ class BackgroundSyncService:
         self._stop = _LastChance()
         self._waiting = threading.Event()  # events came after the latest attempt began
         self._nudge = threading.Event()  # ends a pause
+        self._attempting = threading.Lock()
         self._thread: threading.Thread | None = None
         now_ms = clock.now_ms()
         self._beat = Heartbeat(0, now_ms, now_ms, now_ms, "starting")
@@ -117,6 +118,14 @@ class BackgroundSyncService:
         self._thread.join(bound_s)
         return not self._thread.is_alive()
 
+    def pause(self, wait_s: float) -> bool:
+        """Let no attempt begin until `resume`; False where one still runs after *wait_s*."""
+        return self._attempting.acquire(timeout=wait_s)
+
+    def resume(self) -> None:
+        """Undo a `pause` that came true."""
+        self._attempting.release()
+
     def run(self) -> None:
         """Drain until told to stop; in the thread of `start`, or in the caller's."""
         self._beat = replace(self._beat, pid=os.getpid())
@@ -124,7 +133,8 @@ class BackgroundSyncService:
         try:
             while not self._finished():
                 self._show("delivering", 0.0)
-                wait_s = self._attempt()
+                with self._attempting:
+                    wait_s = self._attempt()
                 if not self._stop.stopping:
                     self._pause(wait_s)
         finally:

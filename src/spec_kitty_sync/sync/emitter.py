@@ -159,6 +159,14 @@ class EventEmitter(TypedEvents):
             self._route(seq, event, blocked)
         return event
 
+    def pause(self) -> None:
+        """Let no thread emit until `resume`; waits for the one that does."""
+        self._one_at_a_time.acquire()
+
+    def resume(self) -> None:
+        """Undo `pause`, on the same thread."""
+        self._one_at_a_time.release()
+
     def close(self) -> None:
         """Leave an exact copy of the clock behind; the store is its opener's to close."""
         with self._one_at_a_time:

@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -35,6 +36,7 @@ from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
 _LOG = logging.getLogger(__name__)
 _SESSION_DEADLINE_S = 10.0
+_FORK_WAIT_S = 1.0
 _SERVICE_SHARE = 0.75  # of the time for goodbye; the rest is the live connection's
 
 
@@ -161,6 +163,37 @@ class _Process:
     store: ClassVar[Store | None] = None
     # A forked child must not even close what its parent had open.
     inherited: ClassVar[list[object]] = []
+    paused: ClassVar[ExitStack | None] = None
+    watches_forks: ClassVar[bool] = False
+
+
+def _before_fork() -> None:
+    """Let no thread be inside the database's library: its locks would stay locked in the child.
+
+    A drain that takes longer than the wait is on the network, not in the library.
+    """
+    paused = _Process.paused = ExitStack()
+    paused.enter_context(_Process.lock)
+    runtime = _Process.runtime
+    if runtime is not None and runtime.emitter is not None:
+        runtime.emitter.pause()
+        paused.callback(runtime.emitter.resume)
+    service = runtime.background_service if runtime is not None else None
+    if service is not None and service.pause(_FORK_WAIT_S):
+        paused.callback(service.resume)
+
+
+def _after_fork() -> None:
+    if _Process.paused is not None:
+        _Process.paused.close()
+
+
+def _watch_forks() -> None:
+    if not _Process.watches_forks and hasattr(os, "register_at_fork"):
+        _Process.watches_forks = True
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+        )
 
 
 def get_runtime() -> SyncRuntime:
@@ -170,6 +203,7 @@ def get_runtime() -> SyncRuntime:
             _Process.inherited.append((_Process.runtime, _Process.store))
             _Process.pid, _Process.runtime, _Process.store = os.getpid(), None, None
         if _Process.runtime is None:
+            _watch_forks()
             _Process.runtime = SyncRuntime()
             atexit.register(reset_runtime)
         return _Process.runtime
