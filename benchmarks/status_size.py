@@ -1,8 +1,8 @@
 """`sync status` on small and large journals: the whole command, and the report alone.
 
 Prints JSON: wall milliseconds (median) for each size and standing, the command beside the start-up
-floor, and how that grows from the smallest journal to the largest. Standings: `new` was never drained, `half` is
-half-way through its first drain, `done` has delivered everything.
+floor, and how that grows from the smallest journal to the largest. Standings: `new` was never
+drained, `half` is half-way through its first drain, `done` has delivered everything.
 """
 
 from __future__ import annotations
@@ -94,6 +94,12 @@ def measure(home: Home, runs: int) -> dict[str, float]:
     return {name: round(statistics.median(values), 2) for name, values in found.items()}
 
 
+def _beside_floor(standings: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {
+        name: round(each["command_ms"] / each["floor_ms"], 2) for name, each in standings.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 1_000_000])
@@ -111,13 +117,10 @@ def main() -> None:
             standings["done"] = measure(home, args.runs)
             results[str(size)] = standings
     first, last = str(args.sizes[0]), str(args.sizes[-1])
-    to_floor = {
-        size: {name: round(each["command_ms"] / each["floor_ms"], 2) for name, each in found.items()}
-        for size, found in results.items()
-    }
+    beside = {size: _beside_floor(found) for size, found in results.items()}
     # Both beside the floor of their own minute: the machine is not equally busy all the time.
-    ratios = {name: round(to_floor[last][name] / to_floor[first][name], 2) for name in results[first]}
-    print(json.dumps({"sizes": results, "large_to_small": ratios, "to_floor": to_floor}, indent=2))
+    ratios = {name: round(beside[last][name] / beside[first][name], 2) for name in beside[first]}
+    print(json.dumps({"sizes": results, "large_to_small": ratios, "to_floor": beside}, indent=2))
 
 
 if __name__ == "__main__":
