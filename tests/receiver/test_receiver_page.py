@@ -223,7 +223,7 @@ def test_stream_ends_when_the_receiver_stops(serve_receiver: Callable[..., Serve
         assert server.process is not None
         server.process.terminate()
         assert list(messages) == []
-    assert server.process.wait(8) == 0
+    assert server.process.wait(9) == 0
 
 
 def test_stream_has_events_that_another_receiver_stored(

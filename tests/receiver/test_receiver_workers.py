@@ -31,7 +31,7 @@ def workers(server: Server) -> set[int]:
     return {int(pid) for pid in listed.split()}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until *condition* holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -93,7 +93,7 @@ def test_workers_finish_what_has_begun_before_they_end(team: Server) -> None:
     answer = connection.getresponse()
     assert json.loads(answer.read())["results"][0]["status"] == "success"
     connection.close()
-    assert team.process.wait(15) == 0
+    assert team.process.wait(60) == 0
 
 
 def test_ready_says_whether_the_store_answers(team: Server, postgres_database: str) -> None:

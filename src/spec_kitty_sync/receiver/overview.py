@@ -18,27 +18,35 @@ _PROJECT_SEQ = """
 SELECT coalesce(max(seq), 0) FROM receiver_events WHERE scope = ? AND project_uuid = ?
 """
 
+# The bodies are read only of what is shown; the inner question looks at small columns.
 _RECENT = """
-SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body FROM (
-    SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body
-    FROM receiver_events WHERE scope = ? AND seq > ? ORDER BY seq DESC LIMIT ?
-) AS newest
-WHERE (CAST(? AS TEXT) IS NULL OR event_type = ?)
-  AND (CAST(? AS TEXT) IS NULL OR mission = ?)
-  AND (CAST(? AS TEXT) IS NULL OR team = ?)
-ORDER BY seq DESC LIMIT ?
+SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body
+FROM receiver_events WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, event_type, mission, team FROM receiver_events
+        WHERE scope = ? AND seq > ? ORDER BY seq DESC LIMIT ?
+    ) AS newest
+    WHERE (CAST(? AS TEXT) IS NULL OR event_type = ?)
+      AND (CAST(? AS TEXT) IS NULL OR mission = ?)
+      AND (CAST(? AS TEXT) IS NULL OR team = ?)
+    ORDER BY seq DESC LIMIT ?
+)
+ORDER BY seq DESC
 """
 
 _PROJECT_RECENT = """
-SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body FROM (
-    SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body
-    FROM receiver_events WHERE scope = ? AND project_uuid = ? AND seq > ?
+SELECT seq, event_id, event_type, project_uuid, mission, team, received_at_ms, body
+FROM receiver_events WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, event_type, mission, team FROM receiver_events
+        WHERE scope = ? AND project_uuid = ? AND seq > ? ORDER BY seq DESC LIMIT ?
+    ) AS newest
+    WHERE (CAST(? AS TEXT) IS NULL OR event_type = ?)
+      AND (CAST(? AS TEXT) IS NULL OR mission = ?)
+      AND (CAST(? AS TEXT) IS NULL OR team = ?)
     ORDER BY seq DESC LIMIT ?
-) AS newest
-WHERE (CAST(? AS TEXT) IS NULL OR event_type = ?)
-  AND (CAST(? AS TEXT) IS NULL OR mission = ?)
-  AND (CAST(? AS TEXT) IS NULL OR team = ?)
-ORDER BY seq DESC LIMIT ?
+)
+ORDER BY seq DESC
 """
 
 _KINDS = """
@@ -161,11 +169,12 @@ class Overview:
         """Return the newest events behind *after* that match, newest first."""
         named = (wanted.event_type, wanted.mission, wanted.team)
         conditions = [value for value in named for _ in range(2)]  # each stands twice in the query
+        window = WINDOW if any(named) else limit
         if wanted.project_uuid is None:
-            values: tuple[object, ...] = (scope, after, WINDOW, *conditions, limit)
+            values: tuple[object, ...] = (scope, after, window, *conditions, limit)
             rows = self._database.rows(_RECENT, values)
         else:
-            values = (scope, wanted.project_uuid, after, WINDOW, *conditions, limit)
+            values = (scope, wanted.project_uuid, after, window, *conditions, limit)
             rows = self._database.rows(_PROJECT_RECENT, values)
         return [SeenEvent(*row) for row in rows]
 
