@@ -1,4 +1,7 @@
-"""How long an author waits: a first answer at once, the whole contract soon."""
+"""How long an author waits: a first answer at once, the whole contract soon.
+
+A proof, not a test: on a machine that is busy with other things the figures say nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from spec_kitty_sync.conformance.isolated import run_isolated
 from spec_kitty_sync.conformance.reference import TOKENS, reference_receiver
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("profile", "limit_s"), [("first-light", 2.0), ("core", 15.0)])
 def test_run_is_quick(tmp_path: Path, profile: str, limit_s: float) -> None:
     """First light takes less than 2 s, core less than 15 s, against a local receiver."""
