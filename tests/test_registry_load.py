@@ -17,7 +17,12 @@ from spec_kitty_sync.registry_load import RegistryLoadError, load_registry, load
 
 DEPLOYED = {
     "$id": "https://ops.example.invalid/deployed",
-    "x-spec-kitty": {"pack": "ops", "aggregate_types": ["Deployment"], "tier": 2},
+    "x-spec-kitty": {
+        "pack": "ops",
+        "aggregate_types": ["Deployment"],
+        "tier": 2,
+        "family": "discardable",
+    },
     "type": "object",
     "required": ["environment", "revision"],
     "properties": {
@@ -67,7 +72,7 @@ def test_schema_folder_adds_a_type_that_is_validated(schema_dir: Path) -> None:
     assert [(f.code, f.path) for f in missing.findings] == [("missing", "/payload/revision")]
     both = validator.validate_parsed(event({}))
     assert {f.path for f in both.findings} == {"/payload/environment", "/payload/revision"}
-    assert registry.get("Deployed").tier == 2
+    assert (registry.get("Deployed").tier, registry.get("Deployed").family) == (2, "discardable")
     exported = export_schemas(registry)["payloads/Deployed.schema.json"]
     assert exported["$id"].endswith("/payloads/Deployed.schema.json")
 

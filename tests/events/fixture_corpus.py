@@ -212,6 +212,8 @@ def _envelope_edits() -> Iterator[Edit]:
             yield Edit(f"bad-{n + 1}", (name,), text, "wrong_pattern", (name,))
     version = ("schema_version",)
     yield Edit("major-2", version, "2.0.0", "schema_version_unsupported", version)
+    for n, text in enumerate(("0.9.0", "10.0.0", "31.0.0", "01.0.0")):
+        yield Edit(f"major-bad-{n + 1}", version, text, "schema_version_unsupported", version)
     yield Edit("type", ("event_type",), "NoSuchType", "unknown_event_type", ("event_type",))
     kind = ("aggregate_type",)
     yield Edit("unknown", kind, "Sprint", "unknown_aggregate_type", kind)

@@ -53,6 +53,8 @@ def test_admitted_states_what_the_journal_indexes() -> None:
         ({"project_uuid": 7}, "bad_project_uuid"),
         ({"schema_version": "2.0.0"}, "schema_version_unsupported"),
         ({"schema_version": "1.0.0\n"}, "schema_version_unsupported"),
+        ({"schema_version": "01.0.0"}, "schema_version_unsupported"),
+        ({"schema_version": "31.0.0"}, "schema_version_unsupported"),
         ({"schema_version": "3.9.1"}, None),
         ({"schema_version": None}, None),
         ({"data_tier": "0"}, "bad_audience"),

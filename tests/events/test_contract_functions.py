@@ -27,6 +27,7 @@ from spec_kitty_sync.events import (
     StatusTransitionPayload,
     UnknownConclusionError,
     UnknownLaneError,
+    Validator,
     collapse_lane,
     is_concurrent,
     map_check_run_conclusion,
@@ -82,6 +83,24 @@ def test_matrix_allows_exactly_the_listed_moves(source: str | None, target: str)
     assert validate_transition(transition(source, target)).valid == ((source, target) in LEGAL)
 
 
+GUARDS = {
+    ("for_review", "done"): "evidence",
+    ("for_review", "in_progress"): "review_ref",
+    ("in_progress", "planned"): "reason",
+}
+
+
+@pytest.mark.parametrize(("source", "target"), sorted(LEGAL, key=str))
+def test_legal_move_needs_its_guard_and_nothing_more(source: str | None, target: str) -> None:
+    """Each listed move is legal with the field of its row alone, and illegal without it."""
+    every = ("reason", "review_ref", "evidence")
+    needed = GUARDS.get((source or "", target))
+    bare: dict[str, Any] = {name: None for name in every if name != needed}
+    assert validate_transition(transition(source, target, **bare)).valid
+    if needed in ("review_ref", "reason"):
+        assert not validate_transition(transition(source, target, **bare | {needed: None})).valid
+
+
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_force_allows_every_pair(source: str | None, target: str) -> None:
     """Force with actor and reason allows every move, out of terminal lanes too."""
@@ -115,6 +134,14 @@ def test_transition_payload_refuses_aliases_and_field_lanes() -> None:
     for lane in ("doing", "approved", "genesis", "DONE", ""):
         with pytest.raises(ValidationError):
             transition("planned", lane)
+
+
+def test_only_done_needs_evidence_before_a_stored_event_is_valid(validator: Validator) -> None:
+    """A released CLI's move to `approved` is valid without evidence; one to `done` is not."""
+    for target, errors in (("approved", []), ("in_review", []), ("done", ["evidence_missing"])):
+        moved = move(1, 1, "for_review", target, evidence=None)
+        findings = validator.validate_parsed(moved).findings
+        assert [f.code for f in findings if f.severity == "error"] == errors
 
 
 def test_lanes_collapse_to_four() -> None:
@@ -197,6 +224,7 @@ def test_concurrency_is_equal_clock_on_one_aggregate() -> None:
     assert not is_concurrent(made(1), made(1))
     assert not is_concurrent(made(1), made(2, clock=2))
     assert not is_concurrent(made(1), made(2, aggregate_id="WP02"))
+    assert not is_concurrent(made(1), made(2, aggregate_type="Mission"))
 
 
 def test_total_order_ends_with_the_id() -> None:
@@ -211,6 +239,15 @@ def test_topological_sort_puts_parents_first() -> None:
     parent = made(3, clock=3)
     ordered = topological_sort([child, parent, orphan, child])
     assert [each.event_id for each in ordered] == [event_id(2), event_id(3), event_id(1)]
+
+
+def test_topological_sort_orders_siblings_by_total_order() -> None:
+    """A child waits for its parent, then takes its place in total order among what is ready."""
+    parent, late = made(1, clock=1), made(2, clock=9, causation_id=event_id(1))
+    early, other = made(3, clock=2, causation_id=event_id(1)), made(4, clock=5)
+    for events in ([late, other, early, parent], [parent, early, other, late]):
+        clocks = [each.lamport_clock for each in topological_sort(events)]
+        assert clocks == [1, 2, 5, 9]
 
 
 def test_topological_sort_names_the_circle() -> None:
@@ -236,6 +273,8 @@ def test_merges_do_not_depend_on_order_or_repetition() -> None:
     ]
     assert merge_gset(events + events) == merge_gset(events[::-1]) == {"a", "b"}
     assert merge_counter(events + events) == merge_counter(events[::-1]) == -3
+    twice = [made(1, payload={"delta": 5}), made(1, payload={"delta": 2})]
+    assert merge_counter(twice) == merge_counter(twice[::-1]) == 2
 
 
 def test_state_machine_merge_takes_the_highest_priority() -> None:
@@ -247,6 +286,7 @@ def test_state_machine_merge_takes_the_highest_priority() -> None:
     assert clear.conflicting_events == (low, high)
     tie = state_machine_merge([made(3, payload={"state": "void"}), high], rank)
     assert tie.requires_manual_review
+    assert tie.merged_event == high
     assert "void" in tie.resolution_note
     unknown = state_machine_merge([low, made(4, payload={"state": "lost"})], rank)
     assert unknown.merged_event == low

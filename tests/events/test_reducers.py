@@ -10,6 +10,7 @@ from corpus_replays import event, event_id, mission, move
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spec_kitty_sync._json import canonical_hash
 from spec_kitty_sync.events import (
     Event,
     Lane,
@@ -137,6 +138,9 @@ def test_same_id_with_other_content_counts_once_whatever_the_order() -> None:
     other = Event.from_wire(move(1, 1, None, "planned", wp_id="WP02"))
     assert reduce_status_events([one, other]) == reduce_status_events([other, one])
     assert reduce_status_events([one, other]).event_count == 1
+    first, last = sorted([one, other], key=lambda each: canonical_hash(each.to_wire()))
+    spaced = Event.from_wire(b" " + last.to_wire())
+    assert sort_events([first, spaced])[0] == sort_events([spaced, first])[0] == first
 
 
 def test_queued_move_from_genesis_is_applied_over_a_gap() -> None:
