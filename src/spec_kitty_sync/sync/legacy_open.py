@@ -7,6 +7,7 @@ with its sidecars into a private temporary folder and recovered there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -34,6 +35,7 @@ SQLITE_MAGIC = b"SQLite format 3\x00"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _COPIED_SIDECARS = ("-wal", "-journal")  # the -shm index is rebuilt from the log
 _CHUNK = 1 << 20
+_ROOM = "See that the disk works and has room, then run the same command again."
 _RETRY = "Run the same command again when no other spec-kitty command is running."
 
 
@@ -86,6 +88,11 @@ def translate_source(path: Path, exc: sqlite3.Error | UnicodeDecodeError) -> Sou
         return source_error(path, "not_sqlite", "it is not an SQLite database", _recover(path))
     if name.startswith("SQLITE_CANTOPEN"):
         return source_error(path, "cannot_open", "it cannot be opened", f"Check {quoted(path)}.")
+    if name.startswith("SQLITE_READONLY"):
+        remedy = f"Run `chmod u+w {quoted(path)}`, then again."
+        return source_error(path, "permission", "you may not write it", remedy)
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and not name.endswith("SHORT_READ"):
+        return source_error(path, "no_space", f"SQLite says: {exc}", _ROOM)
     said = "its schema is unreadable" if isinstance(exc, UnicodeDecodeError) else str(exc)
     return damaged(path, f"SQLite says: {said}")
 
@@ -113,6 +120,11 @@ def unreadable(path: Path, exc: OSError) -> SourceError:
             "permission",
             "you may not read it",
             f"Run `chmod u+r {quoted(path)}`, then again.",
+        )
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f"there is no room for a copy of it in {tempfile.gettempdir()}"
+        return source_error(
+            path, "no_space", where, "Make room there, or set TMPDIR; run it again."
         )
     return source_error(path, "unreadable", exc.strerror or str(exc), f"Check {shown}.")
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock
@@ -34,15 +35,18 @@ SELECT printf('SELECT 1 FROM "%w" LIMIT 1', name) FROM sqlite_master
 WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
   AND name NOT IN ('body_upload_queue', 'body_upload_failure_log')
 """
+_CHUNK = 1000
+_CHUNK_BYTES = 8 * 1024 * 1024
 _BODY_UPLOADS = "SELECT count(*) FROM body_upload_queue NOT INDEXED"
 _BODY_FAILURES = "SELECT count(*) FROM body_upload_failure_log NOT INDEXED"
 
 
 @dataclass(frozen=True)
 class SourceView:
-    """An opened source: which table holds its events, and its rows on demand.
+    """An opened source: which tables hold its events, and its rows on demand.
 
-    `table` is None when it holds none; `foreign_rows` tells whether any table has a row.
+    `table` is the first of them, None when it holds none; `foreign_rows` tells whether another
+    program's table has a row.
     `damage` is what SQLite's own check finds, None when the file is sound.
     """
 
@@ -91,6 +95,20 @@ def read_rows(source: LegacySource, *, patience_s: float = PATIENCE_S) -> Iterat
         yield from view.rows()
 
 
+def chunks(rows: Iterator[LegacyRow]) -> Iterator[list[LegacyRow]]:
+    """Yield *rows* in lists of a thousand, or fewer when they are big."""
+    chunk: list[LegacyRow] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += len(row.body or b"")
+        if len(chunk) == _CHUNK or size > _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
 def _file_view(source: LegacySource) -> SourceView:
     try:
         fingerprint = fingerprint_of(source.path)
@@ -104,7 +122,8 @@ def _file_view(source: LegacySource) -> SourceView:
 def _database_view(opened: OpenedSource, *, check: bool) -> SourceView:
     conn = opened.conn
     tables = {name.decode("utf-8", "replace") for (name,) in conn.execute(_TABLES)}
-    table = next((name for name in EVENT_TABLES if name in tables), None)
+    found = [name for name in EVENT_TABLES if name in tables]
+    table = found[0] if found else None
     return SourceView(
         source=opened.source,
         table=table,
@@ -113,7 +132,9 @@ def _database_view(opened: OpenedSource, *, check: bool) -> SourceView:
         body_failures=_count(conn, _BODY_FAILURES),
         foreign_rows=table is None and _has_rows(conn),
         damage=_damage(conn) if check else None,
-        rows=lambda: _translated(opened.source.path, read_table(conn, table)),
+        rows=lambda: _translated(
+            opened.source.path, chain.from_iterable(read_table(conn, name) for name in found)
+        ),
     )
 
 

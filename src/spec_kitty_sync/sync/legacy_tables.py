@@ -18,7 +18,12 @@ from typing import Any, Final
 from spec_kitty_sync.sync.legacy_sources import LegacyRow
 
 EVENT_TABLES: Final = ("queue", "event_journal", "journal_entries")
-_WITHOUT_ROWID = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?"
+# A column of that name hides the row's own number.
+_WITHOUT_ROWID = """
+SELECT wr OR EXISTS (SELECT 1 FROM pragma_table_xinfo(?1) WHERE lower(name) = 'rowid')
+FROM pragma_table_list WHERE schema = 'main' AND lower(name) = ?1
+"""
+_TRIGGER = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = ? LIMIT 1"
 _QUEUE = "SELECT rowid, * FROM queue NOT INDEXED ORDER BY rowid"
 _QUEUE_KEYED = "SELECT NULL, * FROM queue NOT INDEXED"
 _JOURNAL = "SELECT rowid, * FROM event_journal NOT INDEXED ORDER BY rowid"
@@ -28,17 +33,15 @@ _PROJECT_KEYED = "SELECT NULL, * FROM journal_entries NOT INDEXED"
 _ABSENT: Final = object()  # the table has no such column; NULL is None
 
 
-def read_table(conn: sqlite3.Connection, table: str | None) -> Iterator[LegacyRow]:
-    """Return the rows of an event table, none for None."""
+def read_table(conn: sqlite3.Connection, table: str) -> Iterator[LegacyRow]:
+    """Return the rows of one of the `EVENT_TABLES`."""
     match table:
         case "queue":
             return queue_rows(conn)
         case "event_journal":
             return _journal_rows(conn)
-        case "journal_entries":
-            return _project_rows(conn)
         case _:
-            return iter(())
+            return _project_rows(conn)
 
 
 def queue_rows(conn: sqlite3.Connection) -> Iterator[LegacyRow]:
@@ -100,6 +103,11 @@ def has_rowid(conn: sqlite3.Connection, table: str) -> bool:
     """Tell whether the rows of *table* have numbers of their own."""
     keyed = conn.execute(_WITHOUT_ROWID, (table,)).fetchone()
     return not (keyed and keyed[0])
+
+
+def has_trigger(conn: sqlite3.Connection, table: str) -> bool:
+    """Tell whether changing *table* would run statements of the file's own."""
+    return conn.execute(_TRIGGER, (table,)).fetchone() is not None
 
 
 def _scan(

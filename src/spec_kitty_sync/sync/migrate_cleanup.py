@@ -26,12 +26,13 @@ from spec_kitty_sync.sync.legacy_open import (
 )
 from spec_kitty_sync.sync.legacy_rows import open_source
 from spec_kitty_sync.sync.legacy_sources import LegacySource, source_error
-from spec_kitty_sync.sync.legacy_tables import has_rowid, queue_rows
+from spec_kitty_sync.sync.legacy_tables import has_rowid, has_trigger, queue_rows
 from spec_kitty_sync.sync.migrate_journal import Parts, record_conflict
 from spec_kitty_sync.sync.migrate_rows import Candidate, judge
 from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored
 
 _DELETE = "DELETE FROM queue WHERE rowid = ?"
+_NOT_CLEANED = {"busy": "busy", "backup": "failed", "no_space": "failed"}
 _CONFLICTS = "Run `spec-kitty sync migrate conflicts list`, resolve them, then clean up again."
 
 
@@ -63,7 +64,7 @@ class CleanupReport:
     def exit_code(self) -> int:
         """Return 3 if a source could not be cleaned, 1 if conflicts block one, else 0."""
         outcomes = {source.outcome for source in self.sources}
-        if outcomes & {"busy", "unreadable"}:
+        if outcomes & {"unreadable", *_NOT_CLEANED.values()}:
             return 3
         return 1 if "blocked" in outcomes else 0
 
@@ -107,10 +108,9 @@ class Cleanup:
             try:
                 yield self._clean(source, stored)
             except SourceError as exc:
-                busy = exc.facts.get("reason") == "busy"
                 yield CleanedSource(
                     source.name,
-                    "busy" if busy else "unreadable",
+                    _NOT_CLEANED.get(str(exc.facts.get("reason")), "unreadable"),
                     reason=str(exc.facts.get("detail", exc.message)),
                     remedy=exc.remedy,
                 )
@@ -146,10 +146,8 @@ class Cleanup:
                 )
             ) as conn:
                 configure(conn)
-                if not has_rowid(conn, "queue"):
-                    return CleanedSource(
-                        source.name, "kept", reason="its rows have no numbers to delete them by"
-                    )
+                if (obstacle := _obstacle(conn)) is not None:
+                    return CleanedSource(source.name, "kept", reason=obstacle)
                 with _exclusive(conn):
                     return self._delete_in(conn, source, stored)
         except SQLITE_ERRORS as exc:
@@ -208,18 +206,36 @@ class Cleanup:
             number += 1
             target = folder / f"{source.path.stem}-{moment}-{number}.db"
         touch_private(target)
-        # A connection in a write transaction cannot be backed up from: read beside it.
+        problem = _copy_beside(source.path, target)
+        if problem is not None:
+            target.unlink()
+            remedy = f"Nothing was deleted. See that {folder} has room, then clean up again."
+            raise source_error(source.path, "backup", f"its backup failed: {problem}", remedy)
+        return target
+
+
+def _copy_beside(origin: Path, target: Path) -> str | None:
+    """Copy the database at *origin*; return what went wrong."""
+    # A connection in a write transaction cannot be backed up from: read beside it.
+    try:
         with (
-            closing(sqlite3.connect(f"{source.path.as_uri()}?mode=ro", uri=True)) as beside,
+            closing(sqlite3.connect(f"{origin.as_uri()}?mode=ro", uri=True)) as beside,
             closing(sqlite3.connect(target)) as copy,
         ):
             beside.backup(copy)
-            check = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if check != "ok":
-            raise source_error(
-                source.path, "backup", f"its backup is not sound: {check}", "Nothing was deleted."
-            )
-        return target
+            check = str(copy.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as exc:
+        return str(exc)
+    return None if check == "ok" else check
+
+
+def _obstacle(conn: sqlite3.Connection) -> str | None:
+    """Return why single rows of this queue cannot be deleted with nothing else happening."""
+    if not has_rowid(conn, "queue"):
+        return "its rows have no numbers to delete them by"
+    if has_trigger(conn, "queue"):
+        return "it has a trigger, which would change more than the rows"
+    return None
 
 
 @contextmanager

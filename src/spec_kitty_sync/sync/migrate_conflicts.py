@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spec_kitty_sync.errors import AdmissionError, MigrationError, SpecKittyError, UsageError
+from spec_kitty_sync.event_journal.journal import content_hash
 from spec_kitty_sync.event_journal.models import JournalRecord
 from spec_kitty_sync.events.admission import Admitted, admit
 from spec_kitty_sync.sync.migrate_compare import Difference, differences
@@ -161,7 +162,7 @@ class Conflicts:
         for variant in conflict.variants:
             if str(variant.id) == name and name != conflict.event_id:
                 return variant
-        if len({variant.body for variant in conflict.variants}) > 1:
+        if len({content_hash(variant.body) for variant in conflict.variants}) > 1:
             numbers = ", ".join(str(variant.id) for variant in conflict.variants)
             raise UsageError(
                 f"{conflict.event_id} has several other contents: {numbers}",
@@ -209,10 +210,11 @@ class Conflicts:
 
     def _close(self, conflict: Conflict, chosen: Variant | None, reason: str) -> None:
         now_ms = self._parts.clock.now_ms()
+        kept = content_hash(chosen.body) if chosen else None
         same: list[int] = []
         other: list[int] = []
         for variant in conflict.variants:
-            taken = chosen is not None and variant.body == chosen.body
+            taken = kept is not None and content_hash(variant.body) == kept
             (same if taken else other).append(variant.id)
         with self._parts.store.transaction() as conn:
             conn.execute(_CLOSE, ("source", now_ms, json.dumps(same)))

@@ -24,7 +24,7 @@ from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.identity.clock import StoredClock
 from spec_kitty_sync.identity.node import generate_node_id
 from spec_kitty_sync.registry_load import load_registry
-from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.config import Settings, SyncConfig
 from spec_kitty_sync.sync.legacy_open import PATIENCE_S
 from spec_kitty_sync.sync.legacy_sources import LegacySource, discover
 from spec_kitty_sync.sync.migrate_backfill import backfill
@@ -188,7 +188,8 @@ def _copy(journal: Path, target: Path) -> None:
 
 def _known_identities(settings: Settings, workspace: Workspace) -> Iterator[Identity]:
     """Yield every server, user and team that this home knows, as far as it can be read."""
-    yield Identity(workspace.config.server_url, None, None)
+    # Not the workspace's own: a dry run works in a copy that has the journal alone.
+    yield Identity(SyncConfig.load(settings.home).server_url, None, None)
     yield Identity(settings.env("SPEC_KITTY_SAAS_URL"), None, None)
     credentials = _credentials(settings.home)
     if credentials is not None:

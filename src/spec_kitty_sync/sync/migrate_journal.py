@@ -10,7 +10,6 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
@@ -25,16 +24,17 @@ from spec_kitty_sync.sync.legacy_open import (
     fingerprint_of,
     unreadable,
 )
-from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
+from spec_kitty_sync.sync.legacy_rows import SourceView, chunks, open_source
 from spec_kitty_sync.sync.legacy_sources import (
-    LegacyRow,
     LegacySource,
     SourceKind,
     ignore_command,
+    quoted,
 )
 from spec_kitty_sync.sync.migrate_compare import classify
 from spec_kitty_sync.sync.migrate_marks import stamp_of
 from spec_kitty_sync.sync.migrate_report import (
+    NO_EVENTS,
     MigrationReport,
     SourceOutcome,
     SourceReport,
@@ -44,7 +44,6 @@ from spec_kitty_sync.sync.migrate_scope import Scopes
 from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored
 
 CONFLICT_HOLD = "migration_conflict"
-_CHUNK = 1000
 _NOT_READ = {
     "busy": SourceOutcome.BUSY,
     "our_store": SourceOutcome.NOT_A_SOURCE,
@@ -112,8 +111,8 @@ class Migrator:
         """
         source, stored = self._own.recognise(source)
         if stored and is_ignored(source.path, stored):
-            how = "`spec-kitty sync migrate sources unignore` reads it again."
-            return self._skipped(source, f"ignored: {stored.ignored_reason}", how)
+            undo = f"spec-kitty sync migrate sources unignore {quoted(source.path)}"
+            return self._skipped(source, f"ignored: {stored.ignored_reason}", f"Run `{undo}`.")
         if self._own.links_to_imported(source):
             return self._skipped(source, "a link to a file that is imported")
         try:
@@ -182,7 +181,7 @@ class Migrator:
         # Where a queue should be, another program's data means that the queue is gone.
         lost = view.foreign_rows and source.kind is not SourceKind.NAMED
         if view.foreign_rows:
-            outcome, reason = SourceOutcome.NOT_A_SOURCE, "it holds no table of events"
+            outcome, reason = SourceOutcome.NOT_A_SOURCE, NO_EVENTS
             remedy = f"Run {ignore_command(source.path)}."
         elif view.body_uploads:
             outcome = SourceOutcome.EMPTY
@@ -205,7 +204,7 @@ class Migrator:
 
     def _import_rows(self, view: SourceView, source_id: int) -> _Tally:
         tally = _Tally()
-        for chunk in _chunks(view.rows()):
+        for chunk in chunks(view.rows()):
             tally.rows += len(chunk)
             candidates = []
             for row in chunk:
@@ -298,13 +297,13 @@ class Migrator:
 def record_conflict(parts: Parts, source_id: int, candidate: Candidate) -> bool:
     """Record that the journal holds other content; hold the id unless a target has it.
 
-    False when these very bytes were imported or decided upon before.
+    False when this content was replaced or decided upon before.
     """
     own, event = MigrationStore(parts.store), candidate.event
+    if own.decided(event.event_id, event.body) == "settled":
+        return False
     record = parts.journal.get(event.event_id)
     assert record is not None
-    if own.is_settled(record.seq, candidate):
-        return False
     kind, now_ms = classify(record.body, event.body), parts.clock.now_ms()
     new = own.add_conflict(source_id, candidate, kind=kind, now_ms=now_ms)
     if new and record.hold != CONFLICT_HOLD:
@@ -327,11 +326,6 @@ def _without_cycle_search() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _chunks(rows: Iterator[LegacyRow]) -> Iterator[list[LegacyRow]]:
-    while chunk := list(islice(rows, _CHUNK)):
-        yield chunk
 
 
 def _notes(

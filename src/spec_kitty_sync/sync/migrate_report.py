@@ -10,6 +10,7 @@ QUEUED_ONLY_NOTE = (
     "Only events that are still queued can be imported: what older CLIs delivered and deleted "
     "is not in these files."
 )
+NO_EVENTS = "it holds no table of events"
 
 
 class SourceOutcome(StrEnum):

@@ -25,11 +25,6 @@ class Candidate(NamedTuple):
     event: Admitted
     note: str | None
 
-    @property
-    def sha256(self) -> bytes:
-        """The hash of the bytes that the journal would store."""
-        return hashlib.sha256(self.event.body).digest()
-
 
 @dataclass(frozen=True)
 class Refused:

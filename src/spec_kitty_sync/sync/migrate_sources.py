@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._files import Home
+from spec_kitty_sync._json import BOM
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.errors import SourceError, UsageError
+from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.sync.legacy_open import fingerprint_of
-from spec_kitty_sync.sync.legacy_rows import SourceView, open_source
-from spec_kitty_sync.sync.legacy_sources import LegacySource, discover, shown_path
+from spec_kitty_sync.sync.legacy_rows import SourceView, chunks, open_source
+from spec_kitty_sync.sync.legacy_sources import (
+    LegacyRow,
+    LegacySource,
+    SourceKind,
+    discover,
+    ignore_command,
+    shown_path,
+)
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any, stamp_of
+from spec_kitty_sync.sync.migrate_report import NO_EVENTS
 from spec_kitty_sync.sync.migrate_store import MigrationStore, StoredSource, is_ignored
 
-_CHUNK = 1000
 _PATIENCE_S = 1.0
 
 
@@ -130,12 +139,39 @@ def waiting(home: Home, store: Store | None) -> tuple[Waiting, ...]:
     as they did when it was imported is not opened again; one that the operator ignores is
     left out until it changes.
     """
-    own = MigrationStore(store) if store else None
-    return tuple(_all_waiting(discover(home), own))
+    known = _Known(store) if store else None
+    return tuple(_all_waiting(discover(home), known))
 
 
-def _all_waiting(sources: Iterable[LegacySource], own: MigrationStore | None) -> Iterator[Waiting]:
+class _Known:
+    """What a home knows of rows in legacy sources."""
+
+    def __init__(self, store: Store) -> None:
+        self.own = MigrationStore(store)
+        self._journal = SqliteJournal(store, clock=SystemClock())
+
+    def fresh(self, rows: Sequence[LegacyRow], path: str, held: frozenset[int]) -> list[LegacyRow]:
+        """Return the *rows* that a migration would bring; *held* are those in quarantine once."""
+        hashes = self.own.known([row.column_id for row in rows if row.column_id])
+        return [
+            row
+            for row in rows
+            if (known := hashes.get(row.column_id or ""))
+            != hashlib.sha256(row.body or b"").digest()
+            and ((known is None and row.row not in held) or self._lacks(path, row))
+        ]
+
+    def _lacks(self, path: str, row: LegacyRow) -> bool:
+        """Tell whether a migration would find something new in *row*."""
+        event_id, body = row.column_id, (row.body or b"").removeprefix(BOM)
+        if event_id and self._journal.same_content(event_id, body):
+            return False
+        return self.own.standing(path, row, event_id=event_id) is None
+
+
+def _all_waiting(sources: Iterable[LegacySource], known: _Known | None) -> Iterator[Waiting]:
     seen: set[int] = set()
+    own = known.own if known else None
     for found in sources:
         source, stored = own.recognise(found) if own else (found, None)
         if stored and is_ignored(source.path, stored):
@@ -155,7 +191,7 @@ def _all_waiting(sources: Iterable[LegacySource], own: MigrationStore | None) ->
             continue
         try:
             with open_source(source, patience_s=_PATIENCE_S, check=False) as view:
-                yield _count(view, own, stored, seen)
+                yield _count(view, known, stored, seen)
         except SourceError as exc:
             detail = str(exc.facts.get("detail", exc.message))
             yield Waiting(source.name, source.kind.value, detail, None, None, exc.remedy)
@@ -174,23 +210,25 @@ def _as_imported(source: LegacySource, stored: StoredSource) -> bool:
 
 
 def _count(
-    view: SourceView, own: MigrationStore | None, stored: StoredSource | None, seen: set[int]
+    view: SourceView, known: _Known | None, stored: StoredSource | None, seen: set[int]
 ) -> Waiting:
     """Count the rows of one source; *seen* holds the hashes of ids that wait elsewhere."""
+    source = view.source
+    if view.foreign_rows and source.kind is not SourceKind.NAMED:
+        remedy = f"Run {ignore_command(source.path)}."
+        return Waiting(source.name, source.kind.value, NO_EVENTS, None, None, remedy)
+    held = known.own.quarantined_rows(stored.id) if known and stored else frozenset()
     rows = waits = 0
-    held_back = own.quarantined_rows(stored.id) if own and stored else frozenset()
-    iterator = view.rows()
-    while chunk := list(islice(iterator, _CHUNK)):
+    for chunk in chunks(view.rows()):
         rows += len(chunk)
-        fresh = [row.column_id for row in chunk if row.row not in held_back]
-        waits += fresh.count(None) + fresh.count("")
-        ids = {event_id for event_id in fresh if event_id}
-        new = {hash(event_id) for event_id in ids - (own.known(list(ids)) if own else set())}
+        fresh = known.fresh(chunk, source.name, held) if known else chunk
+        waits += sum(1 for row in fresh if not row.column_id)
+        new = {hash(row.column_id) for row in fresh if row.column_id}
         waits += len(new - seen)
         seen |= new
     return Waiting(
-        view.source.name,
-        view.source.kind.value,
+        source.name,
+        source.kind.value,
         None,
         rows,
         waits,

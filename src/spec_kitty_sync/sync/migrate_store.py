@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from spec_kitty_sync._json import BOM
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.event_journal.journal import content_hash
 from spec_kitty_sync.sync.legacy_sources import LegacyRow, LegacySource, shown_path
 from spec_kitty_sync.sync.migrate_marks import fingerprint_any
 
@@ -47,29 +49,24 @@ INSERT OR IGNORE INTO migration_provenance (
     seq, source_id, source_row, queued_at, retry_count, coalesce_identity, note
 ) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
-_SETTLED = """
-SELECT 1 FROM event_journal_audit WHERE seq = ?1 AND old_sha256 = ?2
-UNION ALL
-SELECT 1 FROM migration_conflict WHERE event_id = ?3 AND body_sha256 = ?2 AND kept IS NOT NULL
-LIMIT 1
+_DECIDED = """
+SELECT iif(kept IS NULL, 'conflict', 'settled') FROM migration_conflict
+WHERE event_id = ? AND content_hash = ? ORDER BY kept IS NULL LIMIT 1
 """
-_ROW_STANDING = """
-SELECT 'settled' FROM journal_ids j JOIN event_journal_audit a ON a.seq = j.seq
-WHERE j.event_id = :event_id AND a.old_sha256 = :sha256
-UNION ALL
-SELECT 'settled' FROM migration_conflict
-WHERE event_id = :event_id AND body_sha256 = :sha256 AND kept IS NOT NULL
-UNION ALL
+_REPLACED_BODIES = """
+SELECT a.old_body FROM event_journal_audit a JOIN journal_ids j ON j.seq = a.seq
+WHERE j.event_id = ? AND a.old_body IS NOT NULL
+"""
+_QUARANTINE_STANDING = """
 SELECT iif(q.accepted_at_ms IS NULL, 'quarantined', 'settled')
 FROM migration_quarantine q JOIN migration_source s ON s.id = q.source_id
-WHERE s.path = :path AND q.source_row = :row AND q.body_sha256 = :sha256
-LIMIT 1
+WHERE s.path = ? AND q.source_row = ? AND q.body_sha256 = ?
 """
 _CONFLICT = """
 INSERT INTO migration_conflict (
-    event_id, source_id, source_row, body, body_sha256, class, found_at_ms
+    event_id, source_id, source_row, body, content_hash, class, found_at_ms
 ) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (source_id, source_row, body_sha256) DO UPDATE SET present = 1
+ON CONFLICT (source_id, source_row, content_hash) DO UPDATE SET present = 1
 RETURNING kept IS NULL
 """
 _QUARANTINE = """
@@ -113,7 +110,8 @@ _QUARANTINED_ROWS = """
 SELECT source_row FROM migration_quarantine WHERE source_id = ? AND present
 """
 _KNOWN = """
-SELECT value FROM json_each(?) WHERE value IN (SELECT event_id FROM journal_ids)
+SELECT event_id, body_sha256 FROM event_journal
+WHERE event_id IN (SELECT value FROM json_each(?))
 """
 
 
@@ -261,26 +259,26 @@ class MigrationStore:
                 ),
             )
 
-    def is_settled(self, seq: int, candidate: Candidate) -> bool:
-        """Tell whether these very bytes were replaced before, or decided upon."""
+    def decided(self, event_id: str, body: bytes) -> str | None:
+        """Return `settled` if the content of *body* was replaced in the journal or decided upon,
+        `conflict` if it waits for a decision, None if it is new."""
+        content = content_hash(body)
         with self._store.reading() as conn:
-            found = conn.execute(
-                _SETTLED, (seq, candidate.sha256, candidate.event.event_id)
-            ).fetchone()
-        return found is not None
+            found = conn.execute(_DECIDED, (event_id, content)).fetchone()
+            replaced = conn.execute(_REPLACED_BODIES, (event_id,)).fetchall()
+        if any(content_hash(old) == content for (old,) in replaced):
+            return "settled"
+        return found[0] if found else None
 
     def standing(self, path: str, row: LegacyRow, *, event_id: str | None) -> str | None:
-        """Return `settled` if the bytes of *row* were replaced in the journal or decided upon,
-        `quarantined` if that waits for a decision, else None."""
-        asked = {
-            "event_id": event_id,
-            "sha256": hashlib.sha256(row.body or b"").digest(),
-            "path": path,
-            "row": row.row,
-        }
+        """Return what `decided` says of *row*; `quarantined` where its bytes are kept there."""
+        body = row.body or b""
+        asked = (path, row.row, hashlib.sha256(body).digest())
         with self._store.reading() as conn:
-            found = conn.execute(_ROW_STANDING, asked).fetchone()
-        return found[0] if found else None
+            found = conn.execute(_QUARANTINE_STANDING, asked).fetchone()
+        if found:
+            return str(found[0])
+        return self.decided(event_id, body.removeprefix(BOM)) if event_id and body else None
 
     def add_conflict(self, source_id: int, candidate: Candidate, *, kind: str, now_ms: int) -> bool:
         """Record a divergent row with its bytes; False if it was resolved before."""
@@ -292,7 +290,7 @@ class MigrationStore:
                     source_id,
                     candidate.row.row,
                     candidate.event.body,
-                    candidate.sha256,
+                    content_hash(candidate.event.body),
                     kind,
                     now_ms,
                 ),
@@ -336,10 +334,10 @@ class MigrationStore:
         with self._store.reading() as conn:
             return conn.execute(_REPLACED).fetchall()
 
-    def known(self, event_ids: Sequence[str]) -> set[str]:
-        """Return those *event_ids* that the journal holds."""
+    def known(self, event_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the SHA-256 of the stored bytes for those *event_ids* that the journal holds."""
         with self._store.reading() as conn:
-            return {row[0] for row in conn.execute(_KNOWN, (json.dumps(list(event_ids)),))}
+            return dict(conn.execute(_KNOWN, (json.dumps(list(event_ids)),)).fetchall())
 
     def audit(
         self, action: str, subject: str, *, reason: str, detail: str | None, now_ms: int

@@ -43,13 +43,13 @@ CREATE TABLE migration_conflict (
     source_id      INTEGER NOT NULL REFERENCES migration_source (id),
     source_row     INTEGER NOT NULL,
     body           BLOB    NOT NULL,
-    body_sha256    BLOB    NOT NULL,
+    content_hash   BLOB    NOT NULL,        -- of the canonical content: spelling decides nothing
     class          TEXT    NOT NULL CHECK (class IN ('divergent', 'volatile')),
     found_at_ms    INTEGER NOT NULL,
     present        INTEGER NOT NULL DEFAULT 1,
     kept           TEXT CHECK (kept IN ('journal', 'source')),
     resolved_at_ms INTEGER,
-    UNIQUE (source_id, source_row, body_sha256)
+    UNIQUE (source_id, source_row, content_hash)
 ) STRICT;
 
 CREATE INDEX migration_conflict_event ON migration_conflict (event_id);
