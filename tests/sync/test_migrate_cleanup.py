@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -136,3 +137,21 @@ def test_cleanup_is_audited(tmp_path: Path) -> None:
     assert [row[:2] for row in contents(tmp_path)["audit"]] == [
         ("cleanup", str(tmp_path / "queue.db"))
     ]
+
+
+def test_cleanup_without_room_for_the_backup_deletes_nothing(tmp_path: Path) -> None:
+    """The failure is the backup's, not the queue's: no half copy stays, with room it works."""
+    path = write_queue(tmp_path / "queue.db", [event(n) for n in range(700)])
+    migrate(settings_of(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        report = cleanup(settings_of(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (source,) = report.sources
+    assert (source.outcome, source.deleted, report.exit_code) == ("failed", 0, 3)
+    assert "ignore" not in (source.remedy or "")
+    assert list((tmp_path / "backups").iterdir()) == []
+    assert len(ids(path)) == 700
+    assert cleanup(settings_of(tmp_path)).deleted == 700

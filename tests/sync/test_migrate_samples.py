@@ -131,3 +131,19 @@ def test_dry_run_over_an_existing_journal_leaves_its_content(tmp_path: Path) -> 
     plan = migrate(settings_of(home), dry_run=True)
     assert (plan.imported, plan.duplicates) == (60, 267)
     assert contents(home) == before
+
+
+def test_dry_run_names_the_same_scopes(tmp_path: Path) -> None:
+    """What the home's configuration explains is explained in the plan too."""
+    home = unpack("natural-2.1.3", tmp_path)
+    credentials = home / "credentials"
+    credentials.write_text(
+        '[user]\nusername = "user@example.com"\nteam_slug = "team-a"\n'
+        '[server]\nurl = "https://other.example.invalid"\n',
+        encoding="utf-8",
+    )
+    credentials.chmod(0o600)
+    planned, done = migrate(settings_of(home), dry_run=True), migrate(settings_of(home))
+    assert [s.scope for s in planned.sources] == [s.scope for s in done.sources]
+    assert planned.notes == done.notes
+    assert any(source.scope for source in done.sources)

@@ -218,6 +218,7 @@ def test_ignored_source_is_left_alone_until_it_changes(kind: str, tmp_path: Path
     report = migrate(settings)
     assert report.exit_code == 0
     assert report.sources[0].reason == "ignored: old junk"
+    assert report.sources[0].remedy == (f"Run `spec-kitty sync migrate sources unignore {path}`.")
     match kind:
         case "bytes" | "empty":
             path.write_bytes(b"other garbage" * 100)
@@ -348,3 +349,35 @@ def test_stamp_of_a_file_that_just_changed_proves_nothing(tmp_path: Path) -> Non
     assert stamp
     path.with_name("queue.db-wal").write_bytes(b"y")
     assert stamp_of(path, now_ms=now_ms + 60_000) != stamp
+
+
+def spelled(home: Path, name: str, *events: dict[str, object], indent: int | None = None) -> Path:
+    """Write *events* into a queue in a spelling of their own."""
+    rows = [(each["event_id"], json.dumps(each, indent=indent)) for each in events]
+    return write_rows(home / "queues" / f"queue-{name}.db", rows)
+
+
+def test_other_spellings_of_one_content_are_one_choice(divergent: Path) -> None:
+    """Two rows that say the same need no number: the content is kept, both rows are decided."""
+    spelled(divergent, "bb", event(1, aggregate_id="WP99"), indent=1)
+    assert migrate(settings_of(divergent)).conflicts == 2
+    with deciding(settings_of(divergent)) as parts:
+        Conflicts(parts).resolve(ONE, keep="source")
+    assert {row[-1] for row in contents(divergent)["conflicts"]} == {"source"}
+    assert migrate(settings_of(divergent)).exit_code == 0
+
+
+@pytest.mark.parametrize("keep", ["journal", "source"])
+def test_decision_holds_for_every_spelling_of_the_content(keep: Keep, divergent: Path) -> None:
+    """A source that comes later with either content, spelled anew, asks nothing again."""
+    with deciding(settings_of(divergent)) as parts:
+        Conflicts(parts).resolve(ONE, keep=keep)
+    kept = journal_of(divergent)
+    spelled(divergent, "bb", event(1), indent=1)
+    spelled(divergent, "cc", event(1, aggregate_id="WP99"), indent=2)
+    with looking(settings_of(divergent)) as parts:
+        assert parts is not None
+        left = waiting(settings_of(divergent).home, parts.store)
+    assert sum(source.waiting or 0 for source in left) == 0
+    report = migrate(settings_of(divergent))
+    assert (report.conflicts, report.exit_code, journal_of(divergent)) == (0, 0, kept)
