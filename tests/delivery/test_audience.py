@@ -6,6 +6,7 @@ import pytest
 
 from spec_kitty_sync.conformance.stub import each, per_event, refuse, rejected, result
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
+from spec_kitty_sync.delivery.history import oldest_deliverable
 from spec_kitty_sync.event_journal.corrections import Corrections
 
 
@@ -47,6 +48,7 @@ def test_other_team_is_sent_only_when_included_by_name(bench, stub):
     bench.drain(stub.url, target=target, include_team="blue")
     assert stub.seen_ids == [blue]
     bench.append(team_slug="blue")
+    assert oldest_deliverable(bench.store, bench.registry.get(target.target_id)) is None
     bench.drain(stub.url, target=target)
     assert stub.seen_ids == [blue]
     assert bench.states(stub.url, team_slug="red")[green] == "held"

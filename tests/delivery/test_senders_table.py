@@ -17,6 +17,7 @@ from spec_kitty_sync.conformance.stub import (
 )
 from spec_kitty_sync.delivery.receivers import ExternalReceiver, ReceiverOptions
 from spec_kitty_sync.delivery.retries import retry
+from spec_kitty_sync.delivery.selection import Limits
 from spec_kitty_sync.delivery.states import DeliveryState
 
 
@@ -261,8 +262,8 @@ class Refreshing:
         return "login-1"
 
 
-def with_credentials(bench, url, credentials):
-    options = ReceiverOptions(clock=bench.clock)
+def with_credentials(bench, url, credentials, *, batch=1000):
+    options = ReceiverOptions(Limits(events=batch), clock=bench.clock)
     return ExternalReceiver(url, bench.client, credentials=credentials, options=options)
 
 
@@ -312,6 +313,40 @@ def test_event_refused_for_its_token_is_handled_like_a_401(bench, stub):
     assert (report.stop.code, report.not_sent) == ("auth_expired", 1)
     assert bench.states(stub.url)[third] == "open"
     assert counts_untouched(bench, stub.url)
+
+
+def test_event_that_stays_refused_for_its_token_stops_the_drain(bench, stub):
+    """One refresh and one retry, even where every refresh yields another token."""
+    bench.append(3)
+    stub.always(each(rejected("token expired", "auth_expired")))
+    credentials = Refreshing(map(str, range(50)))
+    report = bench.drain(stub.url, receiver=with_credentials(bench, stub.url, credentials))
+    assert (report.stop.code, report.not_sent, credentials.refreshes) == ("auth_expired", 3, 1)
+    assert len(stub.requests) == 2
+    assert counts_untouched(bench, stub.url)
+
+
+def test_batch_on_the_wire_is_recorded_when_the_one_before_stops_the_drain(bench, stub):
+    """The next batch may have left by then: its answer counts, and nothing of it is sent again."""
+    first, second, third, fourth = bench.append(4)
+    stub.next(per_event({second: rejected("token expired", "auth_expired")}))
+    receiver = with_credentials(bench, stub.url, Refreshing(["old"]), batch=2)
+    report = bench.drain(stub.url, receiver=receiver)
+    assert (report.stop.code, report.delivered, report.not_sent) == ("auth_expired", 3, 1)
+    assert bench.states(stub.url)[second] == "open"
+    bench.drain(stub.url)
+    assert stub.seen_ids == [first, second, third, fourth, second]
+
+
+@pytest.mark.parametrize("words", ["internal field is empty", "token count is no number"])
+def test_details_blame_the_event_whatever_their_words(bench, stub, words):
+    """A 400 that names an event refuses its content: no word in the reason makes that the server's
+    or the login's fault."""
+    bad, good = bench.append(2)
+    stub.next(refuse(400, details=[{"event_id": bad, "error": words}]))
+    report = bench.drain(stub.url)
+    assert (report.stop, report.rejected, report.delivered) == (None, 1, 1)
+    assert bench.rows(stub.url) == {bad: ("rejected", "unknown"), good: ("delivered", "")}
 
 
 # what stops the drain

@@ -243,3 +243,15 @@ def test_gc_counts_what_it_took(store, journal, retention, targets, make_event):
         )
     assert taken == (2, len(events[0].body) + len(events[2].body))
     assert kept(journal) == [2]
+
+
+def test_gc_takes_nothing_that_is_being_redelivered(store, journal, retention, targets, make_event):
+    """In a new epoch nothing counts as delivered: its bytes are needed once more."""
+    journal.append_many([make_event() for _ in range(2)])
+    target = targets.ensure("https://a.example.invalid")
+    settle(store, target, [1, 2])
+    again = targets.start_epoch(target.target_id, reason="redeliver")
+    assert retention.collect("delivered").events == 0
+    settle(store, again, [2])
+    assert retention.collect("delivered").events == 1
+    assert kept(journal) == [1]

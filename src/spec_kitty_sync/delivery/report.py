@@ -103,11 +103,13 @@ class Tally:
     def add(self, verdicts: list[Verdict], recorded: Recorded) -> None:
         """Count what one answer led to."""
         self.held.update(recorded.held)
-        for verdict in verdicts:
-            state = recorded.states.get(verdict.seq)
+        states, success = recorded.states, ResultStatus.SUCCESS
+        told = [result.status for seq, result in verdicts if seq not in states]
+        self.numbers["delivered"] += (fresh := told.count(success))
+        self.numbers["duplicates"] += len(told) - fresh
+        for verdict in verdicts if states else ():
+            state = states.get(verdict.seq)
             if state is None:
-                fresh = verdict.result.status is ResultStatus.SUCCESS
-                self.numbers["delivered" if fresh else "duplicates"] += 1
                 continue
             self.numbers[_FIELD_OF[state]] += 1
             if state is not DeliveryState.PENDING:

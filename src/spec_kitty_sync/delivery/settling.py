@@ -122,6 +122,8 @@ class Settling:
         return Fatal(reply.code, reply.message, reply.remedy)
 
     def _act(self, part: Part, answer: Answer) -> None:
+        if not isinstance(answer, Trouble | Throttled):
+            self.patience.failed_singles = 0  # the server is there
         match answer:
             case Results():
                 self._results(part, answer)
@@ -143,7 +145,6 @@ class Settling:
                 assert_never(answer)
 
     def _results(self, part: Part, answer: Results) -> None:
-        self.patience.failed_singles = 0
         self._probed = True
         verdicts, locked_out = sort_results(part.events, answer.correlation)
         if locked_out:
@@ -292,7 +293,8 @@ def sort_results(
     """Return what to record, and the events that were refused for the token, with the words."""
     results = correlation.results
     verdicts = [Verdict(event[0], result) for event, result in zip(events, results, strict=True)]
-    locked = {i for i, result in enumerate(results) if result.needs_login}
+    rejected = ResultStatus.REJECTED
+    locked = {i for i, result in enumerate(results) if result[1] is rejected and result.needs_login}
     if not locked:
         return verdicts, {}
     kept = [verdict for i, verdict in enumerate(verdicts) if i not in locked]

@@ -109,7 +109,10 @@ def correlate(sent: Sequence[str], body: bytes) -> Correlation:
         if type(event_id) is not str or event_id not in found:
             unknown += 1
             continue
-        result = _read_result(event_id, item)
+        if item.get("status") == "success":
+            result = BatchResult(event_id, ResultStatus.SUCCESS)
+        else:
+            result = _read_result(event_id, item)
         earlier = found[event_id]
         if earlier is None:
             found[event_id] = result
@@ -185,7 +188,7 @@ _STATUS: Mapping[str, ResultStatus] = {
 def _read_result(event_id: str, item: dict[str, Any]) -> BatchResult:
     word = item.get("status")
     status = _STATUS.get(word) if type(word) is str else None
-    if status is ResultStatus.SUCCESS or status is ResultStatus.DUPLICATE:
+    if status is ResultStatus.DUPLICATE:
         return BatchResult(event_id, status)
     error = _reason_of(item)
     if status is None:
