@@ -233,3 +233,25 @@ def test_lifecycle_pages_follow_each_other(serve_receiver: Callable[..., Server]
         "after=" + "9" * 30,
     ):
         assert server.client.get(f"/api/v1/events/?{bad}").status_code == 400
+
+
+def test_slow_body_takes_no_place_from_others(serve_receiver: Callable[..., Server]) -> None:
+    """With one place for batches, a body that drips in holds up nobody; a fifth one is refused."""
+    server = serve_receiver("--no-auth", "--max-concurrent", "1")
+    port = int(server.url.rpartition(":")[2])
+    head = (
+        b"POST /api/v1/events/batch/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{"
+    )
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+    for each in slow:
+        each.sendall(head)
+    assert server.statuses([event(1)]) == ["success"]
+    slow += [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+    for each in slow[3:]:
+        each.sendall(head)
+    deadline = time.monotonic() + 20
+    while server.post([event(2)]).status_code != 503:
+        assert time.monotonic() < deadline
+    for each in slow:
+        each.close()

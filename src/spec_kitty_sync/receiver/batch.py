@@ -32,8 +32,9 @@ class BatchEndpoint:
         check_media_type(request)
         encoding = request.headers.get("content-encoding", "")
         decoder = receiver.parts.decoder(encoding, limits.max_body_bytes)
-        with self._throttle.running():
+        with self._throttle.arriving():
             body = await read_body(request, decoder, limits)
+        with self._throttle.running():
             results = await receiver.take(principal, body)
         # For the log: who, and how it went; never what.
         tally = Counter(result.status for result in results)

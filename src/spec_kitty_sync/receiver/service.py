@@ -45,7 +45,7 @@ class Receiver:
         self.metrics = Metrics()
         self.overview = Overview(parts.database)
         self.feed = Feed(self.overview.newest_seq, shared=parts.database.shared)
-        self.boards = BoardCache(parts.store, self.overview)
+        self.boards = BoardCache(parts.store, self.overview, clock)
         self.rejections = Rejections(self.overview, clock)
         self.stopping = asyncio.Event()
         self._accounts = Accounts(parts.database)
