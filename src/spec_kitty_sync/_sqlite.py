@@ -5,6 +5,7 @@ The settings and their reasons: docs/architecture.md, "The store".
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ class Store:
         self.path = path
         self.conn = conn
         self._writing = writing
+        self._pid = os.getpid()
 
     @property
     def read_only(self) -> bool:
@@ -74,9 +76,16 @@ class Store:
 
         Raises:
             StoreReadOnlyError, StoreBusyError
+            StoreError: the process has forked since the store was opened.
         """
         if self._writing is None:
             raise StoreReadOnlyError(f"{self.path} is open for reading only")
+        if os.getpid() != self._pid:
+            # The lock belongs to both sides of a fork, and SQLite forbids sharing a connection.
+            raise StoreError(
+                f"{self.path} was opened before a fork",
+                remedy="Open the store again in the new process.",
+            )
         try:
             with self._writing.hold(BUSY_TIMEOUT_S):
                 yield self.conn

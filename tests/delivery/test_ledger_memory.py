@@ -263,3 +263,18 @@ def test_clock_that_was_set_back_parks_nothing(bench, stub):
     bench.drain(stub.url)
     bench.clock.wall_ms -= 365 * 86_400_000
     assert bench.drain(stub.url).delivered == 1
+
+
+def test_row_remembers_its_first_attempt(bench, stub):
+    """The first attempt's time stays when later ones move the last one's."""
+    (event_id,) = bench.append()
+    stub.next(each(rejected("bad lane")))
+    began = bench.clock.now_ms()
+    bench.drain(stub.url)
+    bench.clock.advance(100)
+    bench.drain(stub.url)
+    (row,) = rows_of(bench.store, bench.seqs([event_id])[0])
+    assert (row.state, row.attempts) == ("delivered", 2)
+    assert row.first_at is not None
+    assert row.last_at is not None
+    assert began <= row.first_at <= row.last_at - 100_000

@@ -174,3 +174,15 @@ def test_403_to_a_static_token_closes_no_gate(bench, stub):
     assert report.stop is not None
     assert report.stop.code == "forbidden"
     assert bench.drain(stub.url, target=target, receiver=receiver()).delivered == 1
+
+
+def test_401_closes_no_gate(bench, stub):
+    """Only a 403 says that this login may not write; an expired token says nothing of that."""
+    bench.append()
+    target = bench.target(stub.url, team_slug="red")
+    stub.next(refuse(401))
+    login = teamspace(bench, stub.url, team_slug="red")
+    report = bench.drain(stub.url, target=target, receiver=login)
+    assert report.stop is not None
+    assert report.stop.code == "auth_expired"
+    assert bench.registry.get(target.target_id).closed_gate is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -16,7 +17,12 @@ from hypothesis import strategies as st
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync._sqlite import APPLICATION_ID, open_store
-from spec_kitty_sync.errors import EventConflictError, StoreVersionError, UnsafePathError
+from spec_kitty_sync.errors import (
+    EventConflictError,
+    StoreError,
+    StoreVersionError,
+    UnsafePathError,
+)
 from spec_kitty_sync.event_journal.models import Appended
 from spec_kitty_sync.events.admission import admit
 from spec_kitty_sync.events.registry import default_registry
@@ -269,3 +275,29 @@ def test_any_sequence_of_appends_matches_a_dictionary(plan, tmp_path_factory):
             assert result.outcome is expected
         assert [(r.event_id, r.body) for r in journal.read()] == list(model.items())
         assert sum(g.events for g in journal.counts()) == len(model)
+
+
+def test_store_opened_before_a_fork_writes_nothing_after_it(journal, store, make_event):
+    """The child is refused; the parent goes on, and the store is sound."""
+    journal.append(make_event())
+    child = os.fork()
+    if child == 0:
+        try:
+            journal.append(make_event())
+        except StoreError as exc:
+            os._exit(0 if "fork" in exc.message else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    journal.append(make_event())
+    assert [row.seq for row in journal.read()] == [1, 2]
+    assert store.conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("field", ["team_slug", "event_type", "project_uuid", "timestamp"])
+def test_event_that_breaks_several_rules_at_once_is_kept(journal, field):
+    """Half a surrogate pair beside an integer that is too large is held, not a crash."""
+    body = json.dumps({"event_id": "x", "n": 2**70, field: "\ud800"}).encode()
+    event = admit(body, registry=default_registry())
+    assert event.hold is not None
+    assert journal.append(event).inserted
+    assert journal.get("x").body == body

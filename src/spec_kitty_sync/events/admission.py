@@ -138,7 +138,7 @@ def _read(body: bytes) -> tuple[dict[str, Any], Hold | None]:
     except JsonError as strict:
         hold = (strict.facts["reason"], f"{strict.message} ({_place(strict)})")
         event = _read_leniently(body)
-        if hold[0] == "json_surrogate" and type(event) is dict:
+        if type(event) is dict:  # the first breach found need not be the only one
             event = _without_surrogates(event)
     if type(event) is not dict:
         raise _refused("not_object", "not a JSON object")
