@@ -77,6 +77,16 @@ def test_row_filed_under_another_id_is_invalid() -> None:
     )
 
 
+def test_category_is_that_of_the_first_error_not_of_a_warning() -> None:
+    """A warning that comes before the error says nothing about the category."""
+    result = judged(Row("q.db", 1, body(1, project_uuid=None), None, "01KA0000000000000000000002"))
+    assert codes(result) == ["no_identity", "id_mismatch"]
+    assert (result.errors, result.error_category) == (
+        [result.findings[1].message],
+        "malformed",
+    )
+
+
 def test_row_filed_under_another_type_is_a_warning() -> None:
     """Where column and event state different types, the event's own counts."""
     result = judged(Row("q.db", 1, body(1), None, None, "WPCreated"))

@@ -310,7 +310,7 @@ def test_stores_in_memory_keep_their_ports_promises() -> None:
     for number in range(3):
         log.log_error(ErrorEntry("2026-03-01T09:30:00Z", "test", f"error {number}"))
     assert [each.error_message for each in log.get_recent_errors(2)] == ["error 2", "error 1"]
-    assert log.get_recent_errors(0) == []
+    assert log.get_recent_errors(0) == log.get_recent_errors(-2) == []
 
 
 def test_event_gives_back_its_bytes() -> None:

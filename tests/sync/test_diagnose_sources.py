@@ -104,6 +104,29 @@ def test_waiting_passes_over_what_the_target_has(home: Path) -> None:
     assert (report.sources[0].summary.total, report.sources[0].passed_over) == (2, 2)
 
 
+@pytest.mark.parametrize("state", ["rejected", "dead_letter", "terminal_failed", "transient"])
+def test_event_that_was_sent_and_not_taken_still_waits(home: Path, state: str) -> None:
+    """Only what the target has is passed over; what it refused is judged, to say why."""
+    with sqlite3.connect(home / "journal.db") as conn:
+        conn.execute("UPDATE delivery_ledger SET state = ? WHERE seq = 2", (state,))
+    conn.close()
+    results, report = waiting(home)
+    assert ids(results) == [event(n)["event_id"] for n in (2, 3, 4)]
+    assert report.sources[0].passed_over == 1
+
+
+def test_redelivery_makes_every_event_wait_again(home: Path) -> None:
+    """What an earlier epoch delivered is not delivered in the one that runs."""
+    with sqlite3.connect(home / "journal.db") as conn:
+        conn.execute(
+            "INSERT INTO delivery_epochs(target_id, epoch, started_at, reason)"
+            " SELECT target_id, 2, 0, 'redeliver' FROM delivery_targets"
+        )
+        conn.execute("UPDATE delivery_targets SET epoch = 2")
+    conn.close()
+    assert waiting(home)[1].sources[0].summary.total == 4
+
+
 def test_without_a_target_every_retained_event_waits(home: Path) -> None:
     """Nothing counts as delivered where no target is configured."""
     (home / "config.toml").unlink()
