@@ -165,6 +165,21 @@ def test_depth_beyond_every_parser_is_held_not_lost() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"namespace": {"mission_slug": "m"}, "artifact_id": {"path": "spec.md"}},
+        {"feature_slug": "m", "artifact_key": "spec.md"},
+        {"mission_slug": "m", "artifact_key": "spec.md", "artifact_id": {}},
+    ],
+)
+def test_coalesce_identity_is_one_for_both_generations(payload: dict[str, Any]) -> None:
+    """The flat and the namespaced form of one artifact name the same thing."""
+    made = admitted(event_type="MissionDossierArtifactIndexed", payload=payload)
+    project = EVENT["project_uuid"]
+    assert made.coalesce_identity == f"MissionDossierArtifactIndexed|{project}|m|spec.md"
+
+
 def test_coalesce_identity_needs_every_part() -> None:
     """Dossier events name the thing they describe anew; without a project they replace nothing."""
     payload = {"namespace": {"mission_slug": "001"}, "artifact_id": {"path": "spec.md"}}

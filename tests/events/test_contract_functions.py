@@ -29,6 +29,7 @@ from spec_kitty_sync.events import (
     UnknownLaneError,
     Validator,
     collapse_lane,
+    default_registry,
     is_concurrent,
     map_check_run_conclusion,
     merge_counter,
@@ -142,6 +143,15 @@ def test_only_done_needs_evidence_before_a_stored_event_is_valid(validator: Vali
         moved = move(1, 1, "for_review", target, evidence=None)
         findings = validator.validate_parsed(moved).findings
         assert [f.code for f in findings if f.severity == "error"] == errors
+
+
+@pytest.mark.parametrize(("strict", "severity"), [(False, "warning"), (True, "error")])
+def test_field_lane_is_a_warning_and_with_strict_an_error(strict: bool, severity: str) -> None:
+    """A lane of released CLIs is remarked; the strict reader refuses it."""
+    moved = move(1, 1, "for_review", "approved")
+    verdict = Validator(default_registry(), strict=strict).validate_parsed(moved)
+    assert [(f.code, f.severity) for f in verdict.findings] == [("field_lane", severity)]
+    assert verdict.valid is not strict
 
 
 def test_lanes_collapse_to_four() -> None:
