@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from spec_kitty_sync.conformance import producer_events as rules
 from spec_kitty_sync.conformance.builder import EXAMPLES
+from spec_kitty_sync.conformance.probe import NotApplicable
 from spec_kitty_sync.conformance.producer_events import Breach, Captured
 from spec_kitty_sync.conformance.producer_trial import ProducerTrial, note
 from spec_kitty_sync.conformance.stub import per_event, rejected
@@ -201,6 +202,8 @@ def values_are_json_values(t: ProducerTrial, case: Case) -> None:
 @check("SKP-EVT-12")
 def causes_are_known(t: ProducerTrial, case: Case) -> None:
     if not t.reads_files:
+        if not t.has("causation"):
+            raise NotApplicable("the adapter does not declare 'causation'")
         parent = t.prepare(events=1)[0]
         child = t.emit_id(extra=("causation",), causation_id=parent)
         t.drain()

@@ -413,12 +413,13 @@ def wrong_shape_is_not_delivered(t: ProducerTrial, case: Case) -> None:
     t.expect_kept(ids, "the answer is no list of results")
 
 
-@check("SKP-RES-27")
+@check("SKP-RES-27", *rows("success-first", "success-last"))
 def contradicting_results_are_not_delivered(t: ProducerTrial, case: Case) -> None:
     ids = t.prepare(events=2)
 
     def edit(results: list[dict[str, object]]) -> list[dict[str, object]]:
-        return [*results, {**results[0], "status": "rejected", "error": "no"}]
+        refused = {**results[0], "status": "rejected", "error": "no"}
+        return [*results, refused] if case.name == "success-first" else [refused, *results]
 
     t.drain(edited(edit))
     t.expect_kept([ids[0]], "the answer contradicts itself about it")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +22,9 @@ from spec_kitty_sync.conformance.stub import (
     StubServer,
     per_event,
 )
-from spec_kitty_sync.conformance.trial import Ran, Trial
+from spec_kitty_sync.conformance.trial import Ran, Trial, kill_group
 
-ULID: Final = re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b")
+PRINTED_ID: Final = re.compile(r"\b[0-7][0-9A-Za-z]{25}\b")
 _USER: Final = "kit@example.com"
 _PASSWORD: Final = "correct-horse"
 
@@ -107,7 +103,7 @@ class ProducerTrial(Trial):
     def emit_id(self, payload: JsonObject | None = None, **given: Any) -> str:
         """Capture one event, ask that it worked, and return its id."""
         ran = self.emit(payload, **given)
-        found = ULID.search(ran.text)
+        found = PRINTED_ID.search(ran.text)
         if ran.exit_code != 0 or found is None:
             raise ControlFailed(f"`emit` should print the event's id; it said {ran.text[:300]}")
         return found[0]
@@ -126,7 +122,7 @@ class ProducerTrial(Trial):
         common = {"event_type": "HistoryAdded", "aggregate_id": "WP01", **more}
         lines = [json.dumps({**common, "payload": payload}) for payload in payloads]
         ran = self.run("emit_many", stdin="\n".join(lines).encode())
-        ids = ULID.findall(ran.stdout.decode("utf-8", "replace"))
+        ids = PRINTED_ID.findall(ran.stdout.decode("utf-8", "replace"))
         if ran.exit_code != 0 or len(ids) != len(payloads):
             raise ControlFailed(f"`emit_many` should print {len(payloads)} ids: {ran.text[:300]}")
         return ids
@@ -153,7 +149,7 @@ class ProducerTrial(Trial):
 
     def ids_in(self, ran: Ran) -> list[str]:
         """Return the event ids that a command printed on its standard output."""
-        return ULID.findall(ran.stdout.decode("utf-8", "replace"))
+        return PRINTED_ID.findall(ran.stdout.decode("utf-8", "replace"))
 
     def capture_or_read(self, count: int) -> None:
         """Send *count* events, unless captured ones are judged."""
@@ -272,24 +268,9 @@ class ProducerTrial(Trial):
 
         def answer(request: StubRequest, stub: StubServer) -> StubReply:
             reply = per_event()(request, stub) if stored else StubReply()
-            _kill(children[0].pid)
+            kill_group(children[0].pid)
             return replace(reply, lose=True)
 
         self.stub.next(*[per_event()] * after, answer)
         children.append(self.start("drain"))
         return self.finish(children[0], "drain", note="drain, killed before the answer came")
-
-    def killed_after(self, command: str, seconds: float, stdin: bytes = b"") -> Ran:
-        """Start *command* and SIGKILL its process group after *seconds*, if it still runs."""
-        child = self.start(command)
-        timer = threading.Timer(seconds, _kill, [child.pid])
-        timer.start()
-        try:
-            return self.finish(child, command, stdin=stdin, note=f"killed after {seconds:g} s")
-        finally:
-            timer.cancel()
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)

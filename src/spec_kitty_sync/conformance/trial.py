@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -119,6 +122,16 @@ class Trial:
         self.exchanges.append(Exchange(ask, answer, "", started_ms, spent))
         return Ran(command, child.returncode, out, err, len(self.exchanges))
 
+    def killed_after(self, command: str, seconds: float, stdin: bytes = b"") -> Ran:
+        """Start *command* and SIGKILL its process group after *seconds*, if it still runs."""
+        child = self.start(command)
+        timer = threading.Timer(seconds, kill_group, [child.pid])
+        timer.start()
+        try:
+            return self.finish(child, command, stdin=stdin, note=f"killed after {seconds:g} s")
+        finally:
+            timer.cancel()
+
     def hear(self) -> list[StubRequest]:
         """Record what the stub saw since the last call, and return it."""
         new = list(zip(self.stub.requests, self.stub.replies, strict=False))[self._heard :]
@@ -155,6 +168,12 @@ class Trial:
             step=ran.step,
         )
 
+    def settle(self) -> None:
+        """Ask what has to hold at the end of every check; called after it."""
+
+    def close(self) -> None:
+        """End what the trial started."""
+
     def status(self, field: str) -> int | None:
         """Return a number of the tool's own status, or nothing where the adapter has none."""
         if not self.has("status") or field not in self.adapter.status:
@@ -181,6 +200,12 @@ class Trial:
                 if one.request.method != RUN and event_id in one.request.text:
                     return place
         return len(self.exchanges)
+
+
+def kill_group(pid: int) -> None:
+    """Send SIGKILL to the process group of *pid*."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def pointed(document: Any, pointer: str) -> Any:

@@ -61,6 +61,12 @@ class TrialRunner:
             self._known[key] = self._run(check_id, case_name)
         return self._known[key]
 
+    def alone(self, check_id: str, case_name: str) -> CheckResult:
+        """Run one case whatever its prerequisites say."""
+        check = self.suite.checks[check_id]
+        case = next(case for case in check.cases if case.name == case_name)
+        return self._attempt(self.catalogue[check_id], check, case)
+
     def close(self) -> None:
         """Stop the stub and remove every folder."""
         if self._stub is not None:
@@ -90,7 +96,10 @@ class TrialRunner:
         folder = self._folder / str(self._count)
         trial = self._make(self.adapter, stub, folder)
         started = time.perf_counter()
-        ending = _ending(requirement, check, case, trial)
+        try:
+            ending = _ending(requirement, check, case, trial)
+        finally:
+            trial.close()
         spent_ms = (time.perf_counter() - started) * 1000
         _remove(folder)
         return _result(requirement, case, ending, trial=trial, spent_ms=spent_ms)
@@ -106,6 +115,7 @@ class TrialRunner:
 def _ending(requirement: Requirement, check: Check, case: Case, trial: Trial) -> _Ending:
     try:
         check.run(trial, case)
+        trial.settle()
     except CheckFailed as failed:
         outcome = Outcome.FAILED if requirement.decides else Outcome.WARNING
         return _Ending(outcome, str(failed), failed.finding)

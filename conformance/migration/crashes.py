@@ -1,0 +1,103 @@
+"""Interrupted, repeated and concurrent runs, and cleaning up."""
+
+from __future__ import annotations
+
+from spec_kitty_sync.conformance import migration_homes as homes
+from spec_kitty_sync.conformance.migration_trial import MigrationTrial
+from spec_kitty_sync.conformance.suite import Case, check
+
+_KILLS = (0.1, 0.25, 0.35, 0.45, 0.6)
+
+
+@check("SKM-CRA-01", *(Case(f"{seconds:g}s", {"after": seconds}) for seconds in _KILLS))
+def killed_run_is_repeated(t: MigrationTrial, case: Case) -> None:
+    ids = []
+    for number in range(3):
+        ids += t.write(t.scoped(number), t.events(200))
+    t.remember()
+    t.killed_after("migrate", case["after"])
+    ran = t.migrate("after the kill")
+    t.expect_exit(ran, {0}, "the second run completes the first")
+    t.expect_arrived(ids, "as if nothing had happened")
+
+
+@check("SKM-CRA-03")
+def second_run_does_nothing(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.legacy, t.events(3))
+    first = t.migrate()
+    second = t.migrate("once more")
+    t.expect_number(second, "imported", 0, "all is known")
+    t.expect(
+        first.exit_code == second.exit_code,
+        expected=f"the same exit code, {first.exit_code}",
+        got=f"{second.exit_code}",
+        step=second.step,
+    )
+    t.expect_arrived(ids, "each once")
+
+
+@check("SKM-CRA-04")
+def two_runs_are_one(t: MigrationTrial, case: Case) -> None:
+    ids = []
+    for number in range(3):
+        ids += t.write(t.scoped(number), t.events(100))
+    t.remember()
+    children = [t.start("migrate"), t.start("migrate")]
+    for child in children:
+        t.finish(child, "migrate", note="two at once")
+    t.expect_arrived(ids, "each once, whichever run took it")
+
+
+@check("SKM-CRA-05")
+def rows_written_meanwhile_come_later(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.scoped(), t.events(2))
+    t.migrate()
+    t.touched = True
+    ids += t.write(t.scoped(), t.events(2))
+    t.run("migrate", note="after an old CLI wrote more")
+    t.expect_arrived(ids, "the rows that an old CLI wrote after the first run")
+
+
+@check("SKM-CLN-01")
+def cleanup_takes_only_what_is_safe(t: MigrationTrial, case: Case) -> None:
+    mine, fine = t.events(2)
+    theirs = {**mine, "payload": {**mine["payload"], "entry_content": "something else"}}
+    t.write(t.legacy, [mine, fine])
+    t.write(t.scoped(), [theirs])
+    t.touched = True
+    t.migrate()
+    t.run("cleanup")
+    t.expect(
+        t.legacy.is_file() and t.scoped().is_file(),
+        expected="cleanup deletes rows, never files",
+        got="a file is gone",
+    )
+    kept = homes.row_count(t.scoped())
+    t.expect(
+        kept == 1,
+        expected="a row that the journal does not hold with that content stays",
+        got=f"{kept} rows are left in the source of the conflict",
+    )
+
+
+@check("SKM-CLN-02")
+def cleanup_converges(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.legacy, t.events(3)) + t.write(t.scoped(), t.events(2))
+    t.touched = True
+    t.migrate()
+    t.run("cleanup")
+    left = homes.row_count(t.legacy) + homes.row_count(t.scoped())
+    t.expect(left == 0, expected="no row is left in the old queues", got=f"{left} rows")
+    t.run("server")
+    ran = t.run("drain")
+    t.expect_exit(ran, {0}, "nothing waits in old queues any more")
+    t.expect_arrived(ids, "what was cleaned up is in the journal")
+
+
+@check("SKM-CLN-03")
+def nothing_is_cleaned_unasked(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.legacy, t.events(3))
+    t.migrate()
+    t.expect_arrived(ids, "after an import")
+    left = homes.row_count(t.legacy)
+    t.expect(left == 3, expected="the old queue keeps its three rows", got=f"{left} rows")

@@ -1,0 +1,142 @@
+"""Which sources a migration finds, and what it says about those it does not take."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from spec_kitty_sync.conformance import migration_homes as homes
+from spec_kitty_sync.conformance.migration_trial import MigrationTrial
+from spec_kitty_sync.conformance.suite import Case, check, rows
+
+PROJECT = "550e8400-e29b-41d4-a716-446655440000"
+
+
+@check("SKM-SRC-01")
+def every_source_is_read(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.legacy, t.events(3))
+    for number in range(3):
+        ids += t.write(t.scoped(number), t.events(2))
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "everything was imported")
+    t.expect_number(ran, "imported", 9, "three and three times two rows")
+    t.expect_arrived(ids, "the legacy queue and three scoped ones")
+
+
+@check("SKM-SRC-02")
+def later_sources_are_merged(t: MigrationTrial, case: Case) -> None:
+    first = t.write(t.legacy, t.events(3))
+    t.migrate()
+    t.touched = True
+    second = t.write(t.scoped(), t.events(2))
+    ran = t.migrate("once more, with a new source")
+    t.expect_number(ran, "imported", 2, "the rows that are new")
+    t.expect_arrived(first + second, "the destination was not empty, and rows were merged")
+
+
+@check("SKM-SRC-03")
+def unknown_scope_invents_nothing(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.scoped(), t.events(2, team_slug=None))
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "a queue of an unknown server is no failure")
+    t.expect_arrived(ids, "whose queue it was does not matter")
+    for body in (body for request in t.stub.requests for body in request.bodies):
+        t.expect(
+            body.get("team_slug") is None,
+            expected="no team is made up for an event that has none",
+            got=lambda body=body: f"team_slug {body.get('team_slug')!r}",
+            about=str(body["event_id"]),
+        )
+
+
+@check("SKM-SRC-05")
+def odd_names_are_reported(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.scoped(), t.events(2))
+    folder = t.scoped().parent
+    odd = ("queue-XYZ.db", "queue-.db", "queue-ünï.db")
+    for name in odd:
+        (folder / name).write_bytes(b"not mine")
+    (folder / "queue-00000000000000dd.db").mkdir()
+    (folder / "queue-00000000000000ee.db").symlink_to("/nonexistent/queue.db")
+    (folder / "queue-00000000000000ff.db").touch()
+    ran = t.migrate()
+    t.expect_exit(ran, {0, 1, 3}, "odd files stop nobody")
+    t.expect_named(ran, ("queue-XYZ.db", "queue-00000000000000ee.db"))
+    t.expect_arrived(ids, "the good queue beside them")
+
+
+@check("SKM-SRC-06", *rows("empty-home", "empty-folder", "empty-table"))
+def nothing_to_do_is_no_error(t: MigrationTrial, case: Case) -> None:
+    if case.name == "empty-folder":
+        t.scoped().parent.mkdir(parents=True)
+    if case.name == "empty-table":
+        t.write(t.legacy, [])
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "there is nothing to do")
+    t.expect_number(ran, "imported", 0, "there is nothing")
+
+
+@check("SKM-SRC-07", *rows("without-coalesce-key", "other-columns"))
+def older_tables_are_read(t: MigrationTrial, case: Case) -> None:
+    events = t.events(3)
+    table = homes.OLD_SQL if case.name == "without-coalesce-key" else homes.EXTRA_SQL
+    homes.write_queue(t.legacy, [homes.row_of(one) for one in events], table=table)
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "columns are found by name")
+    t.expect_arrived([one["event_id"] for one in events], "columns are found by name")
+
+
+@check("SKM-SRC-08")
+def body_uploads_stay(t: MigrationTrial, case: Case) -> None:
+    homes.write_bodies(t.scoped(0), 3)
+    ids = t.write(t.scoped(1), t.events(2))
+    homes.write_bodies(t.scoped(1), 2)
+    ran = t.migrate()
+    t.expect_number(ran, "imported", 2, "body uploads are no events")
+    t.expect_arrived(ids, "body uploads are no events")
+
+
+@check("SKM-SRC-09")
+def bytes_arrive_as_they_were(t: MigrationTrial, case: Case) -> None:
+    events = t.events(1, build_id="b-1", drain_blocked_reason="no_auth", schema_version="3.0.0")
+    t.write(t.legacy, events)
+    t.migrate()
+    t.drained()
+    sent = [body for request in t.stub.requests for body in request.bodies]
+    t.expect(
+        sent == events,
+        expected="every field of the old event, unknown ones too, and none that it lacks",
+        got=lambda: json.dumps(sent)[:300],
+    )
+
+
+@check("SKM-SRC-10")
+def read_only_sources_are_read(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.scoped(), t.events(2))
+    os.chmod(t.scoped(), 0o400)
+    os.chmod(t.scoped().parent, 0o500)
+    ran = t.migrate()
+    os.chmod(t.scoped().parent, 0o700)
+    t.expect_exit(ran, {0}, "reading needs no right to write")
+    t.expect_arrived(ids, "reading needs no right to write")
+
+
+@check("SKM-SRC-11")
+def drain_tells_what_waits(t: MigrationTrial, case: Case) -> None:
+    ids = t.write(t.scoped(), t.events(2))
+    t.remember()
+    t.run("server")
+    ran = t.run("drain")
+    t.expect(
+        not t.stub.stored_ids,
+        expected="a drain does not import by itself",
+        got=lambda: f"{t.stub.stored_ids}",
+    )
+    t.expect(
+        ran.exit_code != 0,
+        expected="the exit code of a drain says that old rows wait",
+        got=f"exit code {ran.exit_code}",
+        step=ran.step,
+    )
+    t.migrate()
+    t.expect_arrived(ids, "after the import")

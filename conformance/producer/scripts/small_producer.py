@@ -1,0 +1,515 @@
+"""A producer in two hundred lines of standard library, with faults that can be switched on.
+
+It stands alone: `python small_producer.py emit|emit-many|drain|status|server|login|retry …`.
+Without faults it keeps the contract, apart from what its adapter does not declare. `SMALL_FAULTS`
+names faults, separated by commas; the producer suite has to find each of them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import gzip
+import hashlib
+import http.client
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from datetime import UTC, datetime
+from email.message import Message
+from pathlib import Path
+
+FAULTS = frozenset(filter(None, os.environ.get("SMALL_FAULTS", "").split(",")))
+HOME = Path(os.environ["SMALL_HOME"])
+LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+WAITING = """
+SELECT id, body FROM event WHERE state IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, body TEXT, state TEXT DEFAULT 'open',
+    tries INTEGER DEFAULT 0, reason TEXT
+);
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS told (target TEXT, id TEXT, PRIMARY KEY (target, id));
+"""
+
+
+def on(fault: str) -> bool:
+    """Return whether *fault* is switched on."""
+    return fault in FAULTS
+
+
+def store() -> sqlite3.Connection:
+    """Return the database, made where it is not there."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    conn = sqlite3.connect(HOME / "small.db", timeout=30, isolation_level=None)
+    conn.executescript(SCHEMA)
+    return conn
+
+
+def setting(conn: sqlite3.Connection, name: str) -> str | None:
+    """Return a setting."""
+    row = conn.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def keep(conn: sqlite3.Connection, name: str, value: str | None) -> None:
+    """Keep a setting."""
+    conn.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+
+
+def ulid() -> str:
+    """Return a new ULID."""
+    if on("lower-case-ids"):
+        return ulid_of(time.time_ns() // 1_000_000).lower()
+    return ulid_of(0 if on("ids-of-1970") else time.time_ns() // 1_000_000)
+
+
+def ulid_of(ms: int) -> str:
+    """Return a ULID of that time."""
+    value = (ms << 80) | secrets.randbits(80)
+    return "".join(LETTERS[(value >> 5 * place) & 31] for place in range(25, -1, -1))
+
+
+def node() -> str:
+    """Return the node id."""
+    if on("host-name-as-node"):
+        return socket.gethostname() + ":" + getpass.getuser()
+    return hashlib.sha256(f"{socket.gethostname()}:{getpass.getuser()}".encode()).hexdigest()[:12]
+
+
+def project(conn: sqlite3.Connection) -> str | None:
+    """Return the identity of the project, which its folder keeps."""
+    folder = Path(".kittify")
+    if not folder.is_dir():
+        return None
+    file = folder / "small-id"
+    if not file.exists():
+        file.write_text(str(uuid.uuid4()), encoding="ascii")
+    return file.read_text(encoding="ascii")
+
+
+def append(conn: sqlite3.Connection, told: dict) -> str:
+    """Store one event and return its id."""
+    payload = told["payload"]
+    is_known = payload.get("entry_type", "note") in {"note", "review", "error", "comment"}
+    if not is_known and not on("accepts-anything"):
+        sys.exit("entry_type is none of note, review, error, comment")
+    if payload.get("to_lane") == "doing" and not on("writes-the-alias"):
+        payload = {**payload, "to_lane": "in_progress"}
+    conn.execute("BEGIN IMMEDIATE")
+    clock = int(setting(conn, "clock") or 0) + 1
+    if on("clock-per-process"):
+        clock = 1
+    keep(conn, "clock", str(clock))
+    stamp = datetime.now(UTC).isoformat()
+    event = {
+        "event_id": ulid(),
+        "event_type": told["event_type"],
+        "aggregate_id": told["aggregate_id"],
+        "aggregate_type": "WorkPackage" if told["aggregate_id"].startswith("WP") else "Mission",
+        "payload": payload,
+        "timestamp": stamp[:19] if on("no-zone") else stamp,
+        "node_id": node(),
+        "lamport_clock": clock,
+        "correlation_id": ulid_of(1),
+        "project_uuid": project(conn),
+        "schema_version": "1.0.0",
+    }
+    if told.get("data_tier") is not None:
+        event["data_tier"] = told["data_tier"]
+    mend(event)
+    if told["event_type"] == "FeatureCreated" or told["event_type"] == "FeatureCompleted":
+        event["aggregate_type"] = "Feature"
+    body = json.dumps(event, separators=(",", ":"))
+    conn.execute("INSERT INTO event (id, body) VALUES (?, ?)", (event["event_id"], body))
+    if not on("prints-before-commit"):
+        conn.execute("COMMIT")
+    return str(event["event_id"])
+
+
+def mend(event: dict) -> None:
+    """Spoil *event* as the faults ask for."""
+    if on("no-node"):
+        del event["node_id"]
+    if on("uuid-repr") and event["project_uuid"]:
+        event["project_uuid"] = f"UUID('{event['project_uuid']}')"
+    if on("leaks-the-home"):
+        event["payload"] = {**event["payload"], "workspace": str(HOME)}
+    if on("clock-as-text"):
+        event["lamport_clock"] = str(event["lamport_clock"])
+    if on("extra-lane"):
+        event["payload"] = {
+            **event["payload"],
+            **({"to_lane": "reviewing"} if "to_lane" in event["payload"] else {}),
+        }
+
+
+def waiting(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return id and body of what is to be sent, oldest first."""
+    wanted = ["open", "rejected"]
+    wanted += ["terminal"] if on("retries-terminal") else []
+    wanted += ["pending"] if on("asks-pending-at-once") else []
+    rows = conn.execute(WAITING, (json.dumps(wanted),)).fetchall()
+    if on("newest-first"):
+        rows.reverse()
+    target = setting(conn, "url")
+    known = {row[0] for row in conn.execute("SELECT id FROM told WHERE target = ?", (target,))}
+    sendable = []
+    for event_id, body in rows:
+        event = json.loads(body)
+        if event.get("data_tier") == 0 and not on("sends-tier-zero"):
+            continue
+        if not event.get("project_uuid") and not on("sends-without-identity"):
+            continue
+        if event_id not in known:
+            sendable.append((event_id, body))
+    return sendable
+
+
+def halves(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> None:
+    """Send both halves of *batch*, the left one first."""
+    middle = len(batch) // 2
+    for half in (batch[:middle], batch[middle:]):
+        send(conn, half)
+
+
+def mark_too_early(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> None:
+    """Count *batch* as delivered before it was sent, where that fault is on."""
+    for event_id, _ in batch if on("marks-before-sending") else ():
+        deliver(conn, event_id)
+
+
+def too_large(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> None:
+    """Halve *batch*; a single event is refused for good."""
+    if len(batch) > 1:
+        return halves(conn, batch)
+    return mark(conn, batch[0][0], "terminal", "too large")
+
+
+def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = False) -> None:
+    """Send *batch* and settle what comes of it; ends the process where the drain has to stop."""
+    mark_too_early(conn, batch)
+    status, answer, headers = post(conn, batch)
+    if status == 200:
+        return settle(conn, batch, answer)
+    if status in (400, 422) and not on("422-stops"):
+        return refused(conn, batch, answer)
+    if status == 401 and not again and setting(conn, "refresh") and not on("never-refreshes"):
+        refresh(conn)
+        return send(conn, batch, again=True)
+    if status == 413 and not on("413-stops"):
+        return too_large(conn, batch)
+    if status in (429, 503) and headers.get("Retry-After"):
+        if not on("ignores-retry-after"):
+            time.sleep(min(30.0, float(headers["Retry-After"])))
+        return send(conn, batch)
+    return other_answer(conn, batch, status, answer)
+
+
+def other_answer(
+    conn: sqlite3.Connection, batch: list[tuple[str, str]], status: int, answer: bytes
+) -> None:
+    """Act on an answer that says nothing about single events."""
+    if status == 0 or status == 408 or status >= 500:
+        return troubled(conn, batch, status)
+    if on("rejects-on-stop"):
+        for event_id, _ in batch:
+            mark(conn, event_id, "rejected", str(status))
+    stop(status, answer)
+    return None
+
+
+def stop(status: int, answer: bytes) -> None:
+    """End the drain and say why."""
+    text = "" if on("hides-the-answer") else f"{status} {answer.decode(errors='replace')[:400]}"
+    sys.exit(0 if on("always-green") else f"stopped: {text}")
+
+
+def troubled(conn: sqlite3.Connection, batch: list[tuple[str, str]], status: int) -> None:
+    """Find out which event the server fails on; stop when it fails on all."""
+    STATE["bad"] = 1
+    if on("trouble-is-rejection"):
+        for event_id, _ in batch:
+            mark(conn, event_id, "rejected", str(status))
+    if on("one-stops-all") or STATE["failed"] >= 3:
+        stop(status, b"the server is down")
+    if len(batch) > 1:
+        return halves(conn, batch)
+    STATE["failed"] += 1
+    return None
+
+
+def refused(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: bytes) -> None:
+    """Act on a 400: blame those it names, else look for the culprit."""
+    try:
+        details = json.loads(answer).get("details")
+        details = json.loads(details) if isinstance(details, str) else details
+    except ValueError:
+        details = None
+    ids = {event_id for event_id, _ in batch}
+    named = {one["event_id"]: one.get("error", "") for one in details or [] if "event_id" in one}
+    if on("blames-all"):
+        named = dict.fromkeys(ids, "400")
+    if named and set(named) <= ids:
+        for event_id, reason in named.items():
+            mark(conn, event_id, "rejected", reason)
+        rest = [one for one in batch if one[0] not in named]
+        return send(conn, rest) if rest else None
+    if len(batch) == 1:
+        return mark(conn, batch[0][0], "rejected", answer.decode(errors="replace"))
+    if not STATE["probed"] and not on("bisects-everything"):
+        STATE["probed"] = 1
+        ends = [post(conn, [one]) for one in (batch[0], batch[-1])]
+        if all(one[0] in (400, 422) and one[1] == answer for one in ends):
+            stop(400, answer)
+        for one, (status, said, _) in zip((batch[0], batch[-1]), ends, strict=True):
+            if status == 200:
+                settle(conn, [one], said)
+            else:
+                mark(conn, one[0], "rejected", said.decode(errors="replace"))
+        batch = batch[1:-1]
+    return halves(conn, batch) if len(batch) > 1 else send(conn, batch) if batch else None
+
+
+def settle(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: bytes) -> None:
+    """Record the results of one answer."""
+    ids = [event_id for event_id, _ in batch]
+    if on("any-200-delivers"):
+        for event_id in ids:
+            deliver(conn, event_id)
+        return
+    try:
+        results = json.loads(answer)["results"]
+        said: dict[str, dict[str, str]] = {}
+        for place, one in enumerate(results):
+            key = ids[place % len(ids)] if on("by-position") else one["event_id"]
+            if key in said and said[key] != one and not on("last-result-wins"):
+                one = {"status": "contradicting"}
+            said[key] = one
+    except (ValueError, KeyError, TypeError):
+        STATE["bad"] = 1
+        return
+    for event_id in ids if not on("foreign-ids-crash") else said:
+        one = said.get(event_id, {"status": "success"} if on("missing-is-success") else {})
+        judge(conn, event_id, one)
+
+
+def judge(conn: sqlite3.Connection, event_id: str, one: dict[str, str]) -> None:
+    """Record one result."""
+    status = one.get("status")
+    reason = one.get("error") or ("" if on("reads-error-only") else one.get("error_message", ""))
+    if on("hides-reasons"):
+        reason = ""
+    if status == "success" or (status == "duplicate" and not on("duplicate-is-error")):
+        deliver(conn, event_id)
+    elif status in ("pending", "queued"):
+        mark(conn, event_id, "pending", "")
+        STATE["bad"] |= on("pending-is-error")
+    elif status == "rejected":
+        mark(conn, event_id, "rejected", reason)
+    elif status == "failed_permanent":
+        mark(conn, event_id, "terminal", reason)
+    elif on("unknown-is-success"):
+        deliver(conn, event_id)
+    else:
+        STATE["bad"] = 1
+
+
+def deliver(conn: sqlite3.Connection, event_id: str) -> None:
+    """Record that the receiver has it."""
+    if on("deletes-delivered"):
+        conn.execute("DELETE FROM event WHERE id = ?", (event_id,))
+    conn.execute("INSERT OR IGNORE INTO told VALUES (?, ?)", (setting(conn, "url"), event_id))
+    conn.execute("UPDATE event SET state = 'open', reason = NULL WHERE id = ?", (event_id,))
+
+
+def mark(conn: sqlite3.Connection, event_id: str, state: str, reason: str) -> None:
+    """Record that it is not delivered, and why."""
+    STATE["bad"] |= state != "pending"
+    if state == "rejected":
+        conn.execute("UPDATE event SET tries = tries + 1 WHERE id = ?", (event_id,))
+        tries = conn.execute("SELECT tries FROM event WHERE id = ?", (event_id,)).fetchone()[0]
+        if on("drops-rejected"):
+            conn.execute("DELETE FROM event WHERE id = ?", (event_id,))
+        if tries >= (1 if on("gives-up-at-once") else 5) and not on("retries-for-ever"):
+            state = "dead"
+    conn.execute("UPDATE event SET state = ?, reason = ? WHERE id = ?", (state, reason, event_id))
+    if reason:
+        sys.stderr.write(f"{event_id}: {reason}\n")
+
+
+def post(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> tuple[int, bytes, Message]:
+    """Post *batch*; status 0 means that no answer came."""
+    bodies = [fresh(conn, *one) for one in batch]
+    body = ('{"events":[' + ",".join(bodies) + "]}").encode()
+    packed = gzip.compress(gzip.compress(body)) if on("packs-twice") else gzip.compress(body)
+    path = "/api/v1/events/batch" + ("" if on("no-last-slash") else "/")
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    if not on("no-protocol-header"):
+        headers["X-Spec-Kitty-Sync-Protocol"] = "1.0"
+    if setting(conn, "access"):
+        headers["Authorization"] = f"Bearer {setting(conn, 'access')}"
+    return call(f"{setting(conn, 'url')}{path}", packed, headers)
+
+
+def fresh(conn: sqlite3.Connection, event_id: str, body: str) -> str:
+    """Return *body* as it was captured, unless a fault spoils it."""
+    event = json.loads(body)
+    if on("stamps-at-drain"):
+        event["timestamp"] = datetime.now(UTC).isoformat()
+    if on("new-id-per-send"):
+        event["event_id"] = ulid()
+    if on("counts-sends"):
+        event["attempt"] = secrets.randbits(30)
+    spoiled = on("stamps-at-drain") or on("new-id-per-send") or on("counts-sends")
+    return json.dumps(event, separators=(",", ":")) if spoiled else body
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for what it is: an answer."""
+
+    def redirect_request(self, *given):
+        return super().redirect_request(*given) if on("follows-redirects") else None
+
+
+def call(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, Message]:
+    """Return status, body and headers of a POST."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
+    request = urllib.request.Request(url, body, headers, method="POST")
+    try:
+        with opener.open(request, timeout=30) as answer:
+            return answer.status, answer.read(100_000 if on("reads-little") else -1), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ConnectionRefusedError):
+            sys.exit(f"offline: {error.reason}")
+        return 0, b"", Message()
+    except (OSError, http.client.HTTPException):
+        return 0, b"", Message()
+
+
+def refresh(conn: sqlite3.Connection) -> None:
+    """Get a new access token."""
+    body = json.dumps({"refresh": setting(conn, "refresh")}).encode()
+    take_tokens(conn, call(f"{setting(conn, 'url')}/api/v1/token/refresh/", body, JSON))
+
+
+def take_tokens(conn: sqlite3.Connection, answer: tuple[int, bytes, Message]) -> None:
+    """Keep the tokens of an answer."""
+    told = json.loads(answer[1])
+    keep(conn, "access", told["access"])
+    keep(conn, "refresh", told["refresh"])
+
+
+def drain(conn: sqlite3.Connection) -> None:
+    """Send everything that waits, in batches."""
+    if os.environ.get("SMALL_OFF") and not on("ignores-the-switch"):
+        return
+    other = os.environ.get("SMALL_URL")
+    if other and other != setting(conn, "url") and not on("takes-the-other-server"):
+        sys.exit(f"two servers: {setting(conn, 'url')} and {other}")
+    if other:
+        keep(conn, "url", other)
+    with (HOME / "lock").open("w") as lock:
+        if not on("drains-side-by-side"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        events = waiting(conn)
+        limits = health(conn)
+        batch: list[tuple[str, str]] = []
+        size = 0
+        for one in events:
+            full = len(batch) >= limits[0] or size + len(one[1]) + 20 > limits[1]
+            if batch and full:
+                send(conn, batch)
+                batch, size = [], 0
+            batch.append(one)
+            size += len(one[1].encode()) + 1
+        if batch:
+            send(conn, batch)
+    sys.exit(1 if STATE["bad"] and not on("always-green") else 0)
+
+
+def health(conn: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many events and bytes a request may have."""
+    told = {}
+    if not on("asks-no-limits"):
+        try:
+            with urllib.request.urlopen(f"{setting(conn, 'url')}/api/v1/sync/health/") as answer:
+                told = json.loads(answer.read())
+        except (OSError, ValueError):
+            pass
+    events = 5000 if on("large-batches") else min(1000, told.get("max_batch_events", 1000))
+    return events, 10**9 if on("counts-only") else told.get("max_body_bytes", 8_000_000)
+
+
+def status(conn: sqlite3.Connection) -> dict[str, int]:
+    """Return the numbers of this home."""
+    one = "SELECT count(*) FROM event WHERE state = ?"
+    counts = {
+        name: conn.execute(one, (state,)).fetchone()[0]
+        for name, state in (("pending", "pending"), ("rejected", "rejected"),
+                            ("dead_letter", "dead"), ("terminal_failed", "terminal"))
+    }  # fmt: skip
+    counts["retained"] = conn.execute("SELECT count(*) FROM event").fetchone()[0]
+    target = (setting(conn, "url"),)
+    counts["delivered"] = conn.execute(
+        "SELECT count(*) FROM told WHERE target = ?", target
+    ).fetchone()[0]
+    counts["undelivered"] = counts["retained"] - counts["delivered"]
+    return counts
+
+
+def emit(conn: sqlite3.Connection, rest: list[str], many: bool) -> None:
+    """Append the events on standard input and print their ids."""
+    if on("captures-only-with-a-server") and not setting(conn, "url"):
+        return
+    for line in sys.stdin if many else [None]:
+        told = json.loads(line) if line else one_event(rest)
+        sys.stdout.write(append(conn, told) + "\n")
+        sys.stdout.flush()
+        if on("prints-before-commit"):
+            time.sleep(0.002)
+            conn.execute("COMMIT")
+
+
+def one_event(rest: list[str]) -> dict:
+    """Return the event that the arguments and standard input describe."""
+    tier = int(rest[2]) if len(rest) > 2 else None
+    payload = json.load(sys.stdin)
+    kind, about = rest[:2]
+    return {"event_type": kind, "aggregate_id": about, "payload": payload, "data_tier": tier}
+
+
+def main() -> None:
+    """Run one command."""
+    command, *rest = sys.argv[1:]
+    conn = store()
+    if command == "server":
+        keep(conn, "url", rest[0])
+    elif command == "login":
+        body = json.dumps({"username": rest[0], "password": "p"}).encode()
+        take_tokens(conn, call(f"{setting(conn, 'url')}/api/v1/token/", body, JSON))
+    elif command in ("emit", "emit-many"):
+        emit(conn, rest, many=command == "emit-many")
+    elif command == "drain":
+        drain(conn)
+    elif command == "status":
+        sys.stdout.write(json.dumps(status(conn)))
+    elif command == "retry":
+        conn.execute("UPDATE event SET state = 'open', tries = 0 WHERE state <> 'pending'")
+
+
+STATE = {"failed": 0, "probed": 0, "bad": 0}
+JSON = {"Content-Type": "application/json"}
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The producer suite finds nothing wrong with our own command line, and says what it saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spec_kitty_sync.conformance.adapter import AdapterError, find_adapter, load_adapter
+from spec_kitty_sync.conformance.catalogue import catalogue_path, kind_of, load_catalogue
+from spec_kitty_sync.conformance.outcome import Outcome
+from spec_kitty_sync.conformance.suite import packaged_suite
+from spec_kitty_sync.conformance.trial_entry import trial_runner
+
+KINDS = ("producer", "migration")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requirements_and_checks_name_the_same_ids(kind: str) -> None:
+    """Every requirement has a check, every check a requirement, and prerequisites exist."""
+    rows = load_catalogue(catalogue_path(kind=kind)).requirements
+    ids = [row.id for row in rows]
+    assert sorted(ids) == sorted(packaged_suite(kind).checks)
+    assert len(set(ids)) == len(ids)
+    assert {needed for row in rows for needed in row.after} <= set(ids)
+    assert {kind_of(check_id) for check_id in ids} == {kind}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_adapter_declares_every_capability(kind: str) -> None:
+    """No check of the suites is beyond our own command line."""
+    adapter = load_adapter(find_adapter("spec-kitty", kind), kind)
+    asked = {row.capability for row in load_catalogue(catalogue_path(kind=kind)).requirements}
+    assert asked - {""} <= adapter.capabilities
+
+
+def test_own_producer_passes_first_light(run_command: Callable[..., object]) -> None:
+    """`spec-kitty` keeps the first rules of producers, asked through the command."""
+    only = "SKP-WIR-01,SKP-WIR-02,SKP-RES-05,SKP-TIE-01,SKP-DUR-01"
+    done = run_command("producer", "spec-kitty", "--only", only, token=None)
+    assert "failed" not in done.stdout  # type: ignore[attr-defined]
+    assert "5 passed" in done.stdout or "7 passed" in done.stdout  # type: ignore[attr-defined]
+
+
+def test_own_migration_passes_first_light(run_command: Callable[..., object]) -> None:
+    """`sync migrate` keeps the first rules of migration tools, asked through the command."""
+    only = "SKM-SRC-01,SKM-DUP-04,SKM-BAD-04,SKM-CLN-01"
+    done = run_command("migration", "spec-kitty", "--only", only, token=None)
+    assert "4 passed" in done.stdout  # type: ignore[attr-defined]
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_tool_is_conformant(kind: str) -> None:
+    """Our own command line is conformant with every capability declared."""
+    runner = trial_runner(load_adapter(find_adapter("spec-kitty", kind), kind), kind)
+    results = [runner.run(row.id, case.name) for row, _, case in runner.selected("core")]
+    runner.close()
+    bad = [f"{one.name}: {one.reason}" for one in results if one.outcome is not Outcome.PASSED]
+    assert bad == []
+
+
+def test_captured_events_are_judged(run_command: Callable[..., object], tmp_path: Path) -> None:
+    """A file with one bad event is not conformant, and the finding names row and field."""
+    good = {
+        "event_id": "01KA0000000000000000000001",
+        "event_type": "HistoryAdded",
+        "aggregate_id": "WP01",
+        "aggregate_type": "WorkPackage",
+        "payload": {"wp_id": "WP01", "entry_type": "note", "entry_content": "hi"},
+        "timestamp": "2026-02-12T10:00:00Z",
+        "node_id": "a1b2c3d4e5f6",
+        "lamport_clock": 1,
+        "project_uuid": "550e8400-e29b-41d4-a716-446655440000",
+    }
+    bad = {**good, "event_id": "01KA0000000000000000000002", "lamport_clock": "2"}
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(json.dumps(one) for one in (good, bad)), encoding="utf-8")
+    done = run_command("producer", "--events", str(file), token=None)
+    assert done.returncode == 1  # type: ignore[attr-defined]
+    out = " ".join(done.stdout.split())  # type: ignore[attr-defined]
+    assert "SKP-EVT-01" in out
+    assert "1 of 2 events" in out
+    assert "lamport_clock" in out
+    assert "events.jsonl line 2" in out
+
+
+def test_unusable_adapter_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """An adapter that lacks a command is refused before anything runs."""
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "producer"\n[commands]\nemit = ["true"]\n', encoding="utf-8")
+    with pytest.raises(AdapterError, match="lacks drain, server"):
+        load_adapter(path, "producer")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_explain_knows_every_check(kind: str) -> None:
+    """`explain` has an answer for each id of each suite."""
+    from spec_kitty_sync.conformance.explain import explain_lines
+
+    for row in load_catalogue(catalogue_path(kind=kind)).requirements:
+        assert explain_lines(row.id)[0].startswith(row.id)
