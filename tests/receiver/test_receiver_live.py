@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,3 +131,19 @@ def test_live_sessions_do_not_hold_up_the_end(serve_receiver: Callable[..., Serv
         assert server.stop() == 0
         with pytest.raises(ConnectionClosed):
             connection.recv(timeout=10)
+
+
+def test_live_session_passes_on_only_what_its_user_may_read(
+    serve_receiver: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A user who is bound to a project hears nothing of the team's other projects."""
+    mine = "0c9e6679-7425-40de-944b-e07fc1f90ae7"
+    users = tmp_path / "users.toml"
+    users.write_text(
+        f'[[user]]\nusername="ada"\nteam="a"\ntokens=["t"]\n'
+        f'[[user]]\nusername="cy"\nteam="a"\nprojects=["{mine}"]\ntokens=["c"]\n'
+    )
+    server = serve_receiver("--users", str(users))
+    with session(server, "c") as connection:
+        server.post([event(1), event(2, project_uuid=mine)], Authorization="Bearer t")
+        assert receive(connection)["event"]["event_id"] == ulid(2)
