@@ -16,6 +16,7 @@ from legacy_homes import LOOSE_QUEUE_SQL, event, image, unpack, write_queue, wri
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.sync.queue import (
+    LegacySource,
     SourceKind,
     count_body_uploads,
     discover,
@@ -255,6 +256,19 @@ def test_reader_streams_while_the_owner_may_still_read(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as conn:
         assert conn.execute("SELECT count(*) FROM queue").fetchone() == (5,)
     rows.close()
+
+
+def test_reader_of_an_open_queue_sees_one_moment(tmp_path: Path) -> None:
+    """From the check to the last row nobody can change the file under the reader."""
+    path = write_queue(tmp_path / "queue.db", [event(1)])
+    with open_source(LegacySource(path, SourceKind.LEGACY_QUEUE)) as view:
+        with (
+            closing(sqlite3.connect(path, timeout=0.05)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+            other,
+        ):
+            other.execute("DELETE FROM queue")
+        assert len(list(view.rows())) == 1
 
 
 def test_body_uploads_are_counted_and_left_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from legacy_homes import contents, event, holds_of, settings_of, unpack, write_queue, write_rows
 
 from spec_kitty_sync.sync.migrate_conflicts import Conflicts
-from spec_kitty_sync.sync.migrate_home import cleanup, deciding, looking, migrate
+from spec_kitty_sync.sync.migrate_home import cleanup, deciding, looking, migrate, migration_lock
 from spec_kitty_sync.sync.migrate_sources import waiting
 
 
@@ -155,3 +156,17 @@ def test_cleanup_without_room_for_the_backup_deletes_nothing(tmp_path: Path) -> 
     assert list((tmp_path / "backups").iterdir()) == []
     assert len(ids(path)) == 700
     assert cleanup(settings_of(tmp_path)).deleted == 700
+
+
+def test_cleanup_waits_for_a_migration_that_runs(tmp_path: Path) -> None:
+    """It begins when the other has ended, and then does its work."""
+    path = write_queue(tmp_path / "queue.db", [event(1)])
+    migrate(settings_of(tmp_path))
+    waiting_one = threading.Thread(target=cleanup, args=(settings_of(tmp_path),))
+    with migration_lock(settings_of(tmp_path).home):
+        waiting_one.start()
+        waiting_one.join(0.5)
+        assert waiting_one.is_alive()
+        assert len(ids(path)) == 1
+    waiting_one.join(20)
+    assert ids(path) == []

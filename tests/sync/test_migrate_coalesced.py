@@ -84,3 +84,16 @@ def test_nothing_is_superseded_while_a_queue_cannot_be_read(tmp_path: Path) -> N
     write_journal(tmp_path / "event_journal" / "journal-team.db", [version(0)])
     migrate(settings_of(tmp_path))
     assert superseded(tmp_path) == {version(0)["event_id"]}
+
+
+def test_nothing_is_superseded_while_a_queue_is_busy(tmp_path: Path) -> None:
+    """A queue in use may hold the old version itself; the run that reads it decides."""
+    write_journal(tmp_path / "event_journal" / "journal-local.db", [version(1), version(2)])
+    write_queue(tmp_path / "queues" / "queue-aa.db", [version(2)])
+    other = write_queue(tmp_path / "queues" / "queue-bb.db", [version(1)])
+    with closing(sqlite3.connect(other, isolation_level=None)) as owner:
+        owner.execute("BEGIN EXCLUSIVE")
+        assert migrate(settings_of(tmp_path), patience_s=0.05).exit_code == 3
+        assert superseded(tmp_path) == set()
+    assert migrate(settings_of(tmp_path)).exit_code == 0
+    assert superseded(tmp_path) == set()

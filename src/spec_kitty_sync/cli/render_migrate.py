@@ -131,8 +131,10 @@ def conflicts(found: Sequence[Conflict], *, as_json: bool) -> int:
                 visible(", ".join(sorted(differing))),
             )
         console().print(made)
-        say("Run `spec-kitty sync migrate conflicts show EVENT_ID` to see both sides, then")
-        say("`spec-kitty sync migrate conflicts resolve EVENT_ID --keep journal|source`.")
+        first, command = found[0].event_id, "spec-kitty sync migrate conflicts"
+        name = first if first.isascii() and first.isalnum() else found[0].variants[0].id
+        say(f"Run `{command} show {name}` to see both sides, then")
+        say(f"`{command} resolve {name} --keep journal`, or `--keep source`.")
     return 1 if found else 0
 
 
