@@ -118,3 +118,39 @@ def test_source_that_vanishes_between_finding_and_reading_is_reported(tmp_path: 
         SourceOutcome.UNREADABLE,
     ]
     assert report.exit_code == 3
+
+
+@pytest.mark.parametrize("log", ["whole", "broken"])
+def test_write_ahead_log_beside_an_emptied_file_is_not_lost(log: str, tmp_path: Path) -> None:
+    """SQLite itself would throw the log away: its rows are read, or it is called unreadable."""
+    made = tmp_path / "made.db"
+    with closing(sqlite3.connect(made)) as conn:
+        conn.execute("PRAGMA journal_mode=WAL")
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()  # keeps the log
+        write_queue(made, [event(1)])
+        data = made.with_name("made.db-wal").read_bytes()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "queue.db").touch()
+    (home / "queue.db-wal").write_bytes(data if log == "whole" else b"?" * len(data))
+    before = image(home)
+    report = migrate(settings_of(home))
+    assert (report.imported, report.exit_code) == ((1, 0) if log == "whole" else (0, 3))
+    assert image(home) == before
+
+
+def test_queue_that_broke_since_its_import_is_not_cleaned(tmp_path: Path) -> None:
+    """A damaged file keeps every byte: its rows may be worth more than their deletion."""
+    path = write_queue(tmp_path / "queue.db", [event(number) for number in range(200)])
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("CREATE INDEX idx_timestamp ON queue (timestamp)")
+        (page,) = conn.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'idx_timestamp'"
+        ).fetchone()
+    assert migrate(settings_of(tmp_path)).imported == 200
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * _PAGE : page * _PAGE] = b"\xff" * _PAGE
+    path.write_bytes(data)
+    (source,) = cleanup(settings_of(tmp_path)).sources
+    assert (source.outcome, source.deleted) == ("kept", 0)
+    assert path.read_bytes() == data

@@ -159,12 +159,12 @@ def test_source_content_that_may_not_leave_is_refused_with_a_way_out(tmp_path: P
 
 def test_quarantined_rows_are_listed_exported_and_accepted(tmp_path: Path) -> None:
     """After the rows were exported and accepted the migration is clean; the bytes stay."""
-    write_rows(tmp_path / "queue.db", [("a", "[]"), ("b", b"\xff")])
+    write_rows(tmp_path / "queue.db", [("a", "[]"), ("b", b"\xff"), ("c", "7")])
     assert migrate(settings_of(tmp_path)).exit_code == 1
     with deciding(settings_of(tmp_path)) as parts:
         quarantine = Quarantine(parts)
-        assert [row.reason for row in quarantine.open()] == ["not_object", "not_utf8"]
-        assert quarantine.export(tmp_path / "rows.jsonl") == 2
+        assert [row.reason for row in quarantine.open()] == ["not_object", "not_utf8", "not_object"]
+        assert quarantine.export(tmp_path / "rows.jsonl") == 3
         with pytest.raises(UsageError, match="exists"):
             quarantine.export(tmp_path / "rows.jsonl")
         with pytest.raises(UsageError, match="99"):
@@ -172,15 +172,15 @@ def test_quarantined_rows_are_listed_exported_and_accepted(tmp_path: Path) -> No
         first = quarantine.open()[0].id
         assert quarantine.show(first)[1] == b"[]"
         assert quarantine.accept([first], reason="known") == 1
-        assert quarantine.accept(None, reason="known") == 1
+        assert quarantine.accept(None, reason="known") == 2
         assert quarantine.count() == 0
     lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["body_base64"] for line in lines] == ["W10=", "/w=="]
+    assert [json.loads(line)["body_base64"] for line in lines] == ["W10=", "/w==", "Nw=="]
     report = migrate(settings_of(tmp_path))
-    assert (report.exit_code, report.quarantined, report.duplicates) == (0, 0, 2)
-    assert "2 quarantined rows accepted" in str(report.sources[0].reason)
-    assert [row[2] for row in contents(tmp_path)["quarantine"]] == [b"[]", b"\xff"]
-    assert [row[0] for row in contents(tmp_path)["audit"]] == ["quarantine.accept"] * 2
+    assert (report.exit_code, report.quarantined, report.duplicates) == (0, 0, 3)
+    assert "3 quarantined rows accepted" in str(report.sources[0].reason)
+    assert [row[2] for row in contents(tmp_path)["quarantine"]] == [b"[]", b"\xff", b"7"]
+    assert [row[0] for row in contents(tmp_path)["audit"]] == ["quarantine.accept"] * 3
 
 
 def test_accepted_rows_stay_accepted_when_the_source_grows(tmp_path: Path) -> None:

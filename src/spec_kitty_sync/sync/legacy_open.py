@@ -35,6 +35,7 @@ SQLITE_MAGIC = b"SQLite format 3\x00"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _COPIED_SIDECARS = ("-wal", "-journal")  # the -shm index is rebuilt from the log
 _CHUNK = 1 << 20
+_PAGE_SIZE = 4096
 _ROOM = "See that the disk works and has room, then run the same command again."
 _RETRY = "Run the same command again when no other spec-kitty command is running."
 
@@ -69,6 +70,7 @@ def open_database(
                     return
         with tempfile.TemporaryDirectory(prefix="spec-kitty-") as folder:
             copy, fingerprint = _copy_stable(source.path, Path(folder), patience_s, clock)
+            _lift_empty(copy)
             with closing(sqlite3.connect(copy, isolation_level=None)) as conn:
                 configure(conn)
                 conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -215,6 +217,13 @@ def _copy_stable(path: Path, folder: Path, patience_s: float, clock: Clock) -> t
         if clock.monotonic_s() >= deadline:
             raise source_error(path, "busy", "it kept changing while it was copied", _RETRY)
         clock.sleep(0.05)
+
+
+def _lift_empty(copy: Path) -> None:
+    """Give an empty file one blank page: beside one, SQLite throws a write-ahead log away."""
+    log = copy.with_name(copy.name + "-wal")
+    if copy.stat().st_size == 0 and log.exists():
+        copy.write_bytes(bytes(_PAGE_SIZE))
 
 
 def _copy_one(origin: Path, target: Path) -> None:
