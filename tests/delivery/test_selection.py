@@ -66,6 +66,16 @@ def test_selection_does_the_same_work_behind_many_events(bench, bench_at, waitin
     assert after <= before * 1.1 + 5
 
 
+@pytest.mark.proof
+def test_selection_does_the_same_work_behind_a_million_events(bench, bench_at):
+    """A million settled events, 1 % stuck, cost as many steps as a thousand."""
+    small, large = bench, bench_at("large")
+    due = bench.clock.now_ms() + 600_000
+    fill(small, 1_000, due=due)
+    fill(large, 1_000_000, due=due)
+    assert steps_of_a_selection(large) <= steps_of_a_selection(small) * 1.1 + 5
+
+
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
