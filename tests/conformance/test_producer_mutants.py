@@ -8,7 +8,8 @@ from spec_kitty_sync.conformance.mutants import Mutant
 from spec_kitty_sync.conformance.outcome import Outcome
 from spec_kitty_sync.conformance.trial_mutants import load_bench
 
-PRODUCER = load_bench("producer")
+BENCHES = {kind: load_bench(kind) for kind in ("producer", "migration")}
+MUTANTS = [(kind, one) for kind, bench in BENCHES.items() for one in bench.mutants]
 # A few of each family in every run; the others when the suite itself is proved.
 QUICK = frozenset(
     {
@@ -20,42 +21,54 @@ QUICK = frozenset(
         "no-last-slash",
         "sends-tier-zero",
         "unknown-is-success",
+        "compares-bytes",
+        "last-wins",
+        "opens-the-source",
+        "cleans-up-conflicts",
     }
 )
 
 
-def _check(mutant: Mutant) -> None:
-    meeting = PRODUCER.meet(mutant, mutant.killers)
+def _named(chosen: bool) -> pytest.MarkDecorator:
+    """Parametrize by the mutants that every run meets, or by the others."""
+    found = [(kind, one) for kind, one in MUTANTS if (one.name in QUICK) is chosen]
+    ids = [f"{kind}-{one.name}" for kind, one in found]
+    return pytest.mark.parametrize(("kind", "mutant"), found, ids=ids)
+
+
+def _check(kind: str, mutant: Mutant) -> None:
+    meeting = BENCHES[kind].meet(mutant, mutant.killers)
     assert set(meeting.killed_by) >= set(mutant.killers)
 
 
-@pytest.mark.parametrize(
-    "mutant", [one for one in PRODUCER.mutants if one.name in QUICK], ids=lambda one: one.name
-)
-def test_producer_mutant_is_killed(mutant: Mutant) -> None:
-    """Each named check finds its fault in a small producer."""
-    _check(mutant)
+@_named(chosen=True)
+def test_broken_tool_is_found(kind: str, mutant: Mutant) -> None:
+    """Each named check finds its fault in a small tool."""
+    _check(kind, mutant)
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize(
-    "mutant", [one for one in PRODUCER.mutants if one.name not in QUICK], ids=lambda one: one.name
-)
-def test_producer_mutant_is_killed_by_its_named_checks(mutant: Mutant) -> None:
-    """Each named check finds its fault in a small producer."""
-    _check(mutant)
+@_named(chosen=False)
+def test_broken_tool_is_found_by_its_named_checks(kind: str, mutant: Mutant) -> None:
+    """Each named check finds its fault in a small tool."""
+    _check(kind, mutant)
 
 
-def test_every_producer_check_has_a_mutant_or_a_reason() -> None:
-    """What no broken producer shows is listed with its reason."""
-    proven = {check_id for one in PRODUCER.mutants for check_id in one.killers}
-    assert set(PRODUCER.every_check()) - proven == set(PRODUCER.unproven)
+@pytest.mark.parametrize("kind", sorted(BENCHES))
+def test_every_check_has_a_broken_tool_or_a_reason(kind: str) -> None:
+    """What no broken tool shows is listed with its reason."""
+    bench = BENCHES[kind]
+    proven = {check_id for one in bench.mutants for check_id in one.killers}
+    assert set(bench.every_check()) - proven == set(bench.unproven)
+    assert not proven & set(bench.unproven)
 
 
 @pytest.mark.proof
-def test_healthy_small_producer_is_held_against_nothing() -> None:
-    """Without a fault the same producer passes: a kill is the fault's doing."""
+@pytest.mark.parametrize("kind", sorted(BENCHES))
+def test_healthy_small_tool_is_held_against_nothing(kind: str) -> None:
+    """Without a fault the same tool passes: a kill is the fault's doing."""
     gated = {"SKP-EVT-12", "SKP-DUR-06", "SKP-TIE-02"}
-    results = PRODUCER.healthy([one for one in PRODUCER.every_check() if one not in gated])
+    bench = BENCHES[kind]
+    results = bench.healthy([one for one in bench.every_check() if one not in gated])
     bad = {Outcome.FAILED, Outcome.WARNING, Outcome.ERROR, Outcome.NOT_RUN}
     assert [f"{one.name}: {one.reason}" for one in results if one.outcome in bad] == []

@@ -143,7 +143,9 @@ def image(folder: Path) -> dict[str, str]:
 
 
 def row_count(path: Path) -> int:
-    """Return how many rows the queue table of *path* has."""
+    """Return how many rows the queue table of *path* has; none where the file is gone."""
+    if not path.is_file():
+        return 0
     with closing(sqlite3.connect(path)) as conn:
         return int(conn.execute("SELECT count(*) FROM queue").fetchone()[0])
 

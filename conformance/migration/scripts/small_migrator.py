@@ -1,0 +1,352 @@
+"""A migration tool in one file of standard library, with faults that can be switched on.
+
+`python small_migrator.py server|migrate|cleanup|drain|keep-journal|keep-source …`. Without
+faults it keeps the contract. `SMALL_FAULTS` names faults, separated by commas; the suite has to
+find each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+FAULTS = frozenset(filter(None, os.environ.get("SMALL_FAULTS", "").split(",")))
+HOME = Path(os.environ["SMALL_HOME"])
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, body TEXT, content TEXT,
+    held INTEGER DEFAULT 0, sent INTEGER DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS conflict (id TEXT, body TEXT, content TEXT, kept TEXT,
+    UNIQUE (id, content));
+CREATE TABLE IF NOT EXISTS bad (source TEXT, row INTEGER, body BLOB, UNIQUE (source, row));
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT);
+"""
+ROWS = "SELECT rowid, event_id, data FROM queue ORDER BY rowid"
+ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+class Held(Exception):
+    """An event that may be kept and not sent."""
+
+
+def on(fault: str) -> bool:
+    """Return whether *fault* is switched on."""
+    return fault in FAULTS
+
+
+def store() -> sqlite3.Connection:
+    """Return the database, made where it is not there."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    conn = sqlite3.connect(HOME / "small.db", timeout=30, isolation_level=None)
+    conn.executescript(SCHEMA)
+    return conn
+
+
+def sources() -> list[Path]:
+    """Return the sources in the order of the contract."""
+    legacy = [HOME / "queue.db"] if (HOME / "queue.db").exists() else []
+    scoped = sorted((HOME / "queues").glob("*")) if (HOME / "queues").is_dir() else []
+    scoped = [one for one in scoped if not one.name.endswith(("-wal", "-shm", "-journal"))]
+    if on("only-the-legacy-queue"):
+        return legacy
+    if on("only-scoped-queues"):
+        return scoped
+    return scoped + legacy if on("scoped-first") else legacy + scoped
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection to a copy of *path* with its logs; the source is not written."""
+    if on("opens-the-source"):
+        with contextlib.closing(sqlite3.connect(path, timeout=1)) as conn:
+            conn.execute("CREATE TABLE IF NOT EXISTS imported (at)")
+            conn.commit()
+            yield conn
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.db"
+        endings = [""] if on("ignores-logs") else ["", "-wal", "-journal"]
+        for ending in endings:
+            part = path.with_name(path.name + ending)
+            if part.exists():
+                shutil.copyfile(part, f"{copy}{ending}")
+        with contextlib.closing(sqlite3.connect(copy)) as conn:
+            yield conn
+
+
+def content(body: str) -> str:
+    """Return the canonical text of *body*; two spellings of one content give the same."""
+    if on("compares-bytes"):
+        return body
+    if on("compares-as-python"):
+        return (
+            repr(sorted(json.loads(body).items(), key=str)).replace("True", "1").replace("1.0", "1")
+        )
+    told = json.loads(body, parse_int=number, parse_float=number)
+    if on("null-is-absent"):
+        told["payload"] = {k: v for k, v in told["payload"].items() if v is not None}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
+    return text.replace("e\u0301", "\u00e9") if on("normalises-unicode") else text
+
+
+def number(literal: str) -> dict[str, str]:
+    """Return something that only the same literal equals."""
+    return {"number": literal}
+
+
+def sendable(body: str) -> bool:
+    """Return whether the event may be joined into a request."""
+    if on("sends-everything"):
+        return True
+    try:
+        told = json.loads(body, object_pairs_hook=unique, parse_constant=forbid)
+        body.encode("utf-8")
+        json.dumps(told, ensure_ascii=False).encode("utf-8")
+    except (Held, ValueError):
+        return False
+    fits = len(body) <= 262_144 and body.count("[") < 64
+    known = UUID4.fullmatch(str(told.get("project_uuid"))) or on("sends-without-identity")
+    return bool(fits and known and ULID.fullmatch(told["event_id"]))
+
+
+def unique(pairs: list) -> dict:
+    """Return an object, unless it states a key twice."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise Held
+    return dict(pairs)
+
+
+def forbid(_: str) -> None:
+    """Refuse NaN and its like."""
+    raise Held
+
+
+def read(event_id: object, data: object) -> str:
+    """Return the text of an event.
+
+    Raises:
+        ValueError: the row holds none.
+    """
+    if isinstance(data, bytes):
+        data = data.decode("utf-8")
+    if not isinstance(data, str):
+        raise ValueError("no text")
+    body = data.removeprefix("\ufeff")
+    told = json.loads(body)
+    if not isinstance(told, dict) or not told.get("event_id"):
+        raise ValueError("no event")
+    if told["event_id"] != event_id and not on("trusts-the-column"):
+        raise ValueError("two ids")
+    return body
+
+
+def take(conn: sqlite3.Connection, event_id: str, body: str, report: dict) -> None:
+    """Store one event, or note that it is known or in conflict."""
+    if on("rewrites-ids") and not ULID.fullmatch(event_id):
+        event_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+        body = json.dumps({**json.loads(body), "event_id": event_id})
+    if on("invents-a-team"):
+        body = json.dumps({**json.loads(body), "team_slug": "guessed"})
+    if on("drops-unknown-fields"):
+        body = json.dumps({k: v for k, v in json.loads(body).items() if k != "build_id"})
+    told = content(body)
+    row = conn.execute("SELECT content FROM event WHERE id = ?", (event_id,)).fetchone()
+    if row is None:
+        held = not sendable(body)
+        text = body.encode("utf-8", "surrogatepass")
+        conn.execute("INSERT INTO event (id, body, content, held) VALUES (?, ?, ?, ?)",
+                     (event_id, text, told.encode("utf-8", "surrogatepass"), held))  # fmt: skip
+        report["imported"] += 1
+        return
+    if row[0] == told.encode("utf-8", "surrogatepass") or on("first-wins"):
+        report["duplicates"] += 1
+        return
+    if on("last-wins"):
+        conn.execute("UPDATE event SET body = ?, content = ? WHERE id = ?",
+                     (body.encode(), told.encode(), event_id))  # fmt: skip
+        report["duplicates"] += 1
+        return
+    query = "SELECT kept FROM conflict WHERE id = ? AND content = ?"
+    decided = conn.execute(query, (event_id, told)).fetchone()
+    if decided and decided[0]:
+        report["duplicates"] += 1
+        return
+    conn.execute("INSERT OR IGNORE INTO conflict (id, body, content) VALUES (?, ?, ?)",
+                 (event_id, body, told))  # fmt: skip
+    if not on("sends-conflicts"):
+        conn.execute("UPDATE event SET held = 2 WHERE id = ? AND NOT sent", (event_id,))
+    if on("sends-conflicts-again"):
+        conn.execute("UPDATE event SET sent = 0, held = 0 WHERE id = ?", (event_id,))
+    report["conflicts"] += 1
+
+
+def migrate(conn: sqlite3.Connection) -> int:
+    """Import every source; return the exit code."""
+    report = {"imported": 0, "duplicates": 0, "conflicts": 0, "quarantined": 0}
+    problems = []
+    full = conn.execute("SELECT count(*) FROM event").fetchone()[0]
+    if on("skips-when-not-empty") and full:
+        sys.stdout.write(json.dumps(report))
+        return 0
+    for path in sources():
+        try:
+            one_source(conn, path, report)
+        except (sqlite3.Error, OSError, UnicodeError) as exc:
+            if on("breaks-off"):
+                raise
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            problems.append("" if on("hides-problems") else f"{path.name}: {exc}")
+    sys.stdout.write(json.dumps({**report, "problems": problems}, ensure_ascii=True))
+    if on("always-green"):
+        return 0
+    if on("fails-when-nothing") and not report["imported"]:
+        return 1
+    return int(bool(report["conflicts"] or report["quarantined"] or problems))
+
+
+def one_source(conn: sqlite3.Connection, path: Path, report: dict) -> None:
+    """Import one source, whole or not at all."""
+    if path.is_file() and not path.stat().st_size:
+        return
+    with opened(path) as source:
+        source.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        tables = {row[0] for row in source.execute("SELECT name FROM sqlite_master")}
+        if "queue" not in tables:
+            if "body_upload_queue" not in tables:
+                raise sqlite3.DatabaseError("no table queue")
+            return
+        query = "SELECT * FROM queue" if on("by-position") else ROWS
+        rows = [row[:3] for row in source.execute(query)]
+    if not on("many-transactions"):
+        conn.execute("BEGIN IMMEDIATE")
+    seen: set[str] = set()
+    for row, event_id, data in rows:
+        if on("one-per-id") and event_id in seen:
+            raise sqlite3.IntegrityError("twice")
+        seen.add(event_id)
+        one_row(conn, path, (row, event_id, data), report)
+    if conn.in_transaction:
+        conn.execute("COMMIT")
+    if on("deletes-after-import"):
+        path.unlink()
+    if on("removes-logs"):
+        path.with_name(path.name + "-wal").unlink(missing_ok=True)
+
+
+def one_row(conn: sqlite3.Connection, path: Path, told: tuple, report: dict) -> None:
+    """Import one row, or set it aside."""
+    row, event_id, data = told
+    try:
+        body = read(event_id, data)
+    except ValueError:
+        if on("bad-row-stops-its-source"):
+            raise sqlite3.DatabaseError("a bad row") from None
+        if not on("drops-bad-rows"):
+            report["quarantined"] += 1
+        conn.execute("INSERT OR IGNORE INTO bad VALUES (?, ?, ?)", (str(path), row, repr(data)))
+        return
+    if on("refuses-what-cannot-be-sent") and not sendable(body):
+        return
+    take(conn, event_id, body, report)
+
+
+def resolve(conn: sqlite3.Connection, side: str) -> int:
+    """Decide every conflict for *side*."""
+    for event_id, body, told in conn.execute("SELECT id, body, content FROM conflict").fetchall():
+        if side == "source" and not on("always-keeps-the-journal"):
+            old = conn.execute(
+                "SELECT body, content FROM event WHERE id = ?", (event_id,)
+            ).fetchone()
+            conn.execute("UPDATE event SET body = ?, content = ? WHERE id = ?",
+                         (body.encode(), told.encode(), event_id))  # fmt: skip
+            conn.execute("INSERT OR IGNORE INTO conflict VALUES (?, ?, ?, 'source')",
+                         (event_id, old[0].decode(), old[1].decode()))  # fmt: skip
+        conn.execute("UPDATE event SET held = 0 WHERE id = ?", (event_id,))
+    if not on("forgets-decisions"):
+        conn.execute("UPDATE conflict SET kept = ?", (side,))
+    return 0
+
+
+def cleanup(conn: sqlite3.Connection) -> int:
+    """Delete the rows that are in the store with the content that they have now."""
+    migrate(conn)
+    for path in sources():
+        if on("cleans-up-files"):
+            path.unlink()
+            continue
+        if on("cleans-up-nothing"):
+            continue
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as old:
+            for row, event_id, data in old.execute(ROWS).fetchall():
+                kept = conn.execute(
+                    "SELECT content FROM event WHERE id = ?", (event_id,)
+                ).fetchone()
+                same = kept and kept[0] == content(data).encode()
+                if same or on("cleans-up-conflicts"):
+                    old.execute("DELETE FROM queue WHERE rowid = ?", (row,))
+            old.commit()
+    return 0
+
+
+def left(conn: sqlite3.Connection) -> int:
+    """Return how many rows still wait in sources."""
+    count = 0
+    for path in sources():
+        with contextlib.suppress(sqlite3.Error, OSError), opened(path) as source:
+            for _, event_id, _data in source.execute(ROWS):
+                known = conn.execute("SELECT 1 FROM event WHERE id = ?", (event_id,)).fetchone()
+                count += not known
+    return count
+
+
+def drain(conn: sqlite3.Connection) -> int:
+    """Send what waits; exit code 1 while rows wait in sources."""
+    if on("drain-imports"):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        migrate(conn)
+    url = conn.execute("SELECT value FROM setting WHERE name = 'url'").fetchone()[0]
+    query = "SELECT id, body FROM event WHERE NOT sent AND NOT held ORDER BY seq"
+    rows = conn.execute(query).fetchall()
+    if rows:
+        body = b'{"events":[' + b",".join(row[1] for row in rows) + b"]}"
+        request = urllib.request.Request(
+            f"{url}/api/v1/events/batch/", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            results = json.loads(answer.read())["results"]
+        for one in results:
+            if one["status"] in ("success", "duplicate"):
+                conn.execute("UPDATE event SET sent = 1 WHERE id = ?", (one["event_id"],))
+    return int(bool(left(conn)) and not on("drain-is-always-green"))
+
+
+def main() -> int:
+    """Run one command."""
+    command, *rest = sys.argv[1:]
+    conn = store()
+    if command == "server":
+        conn.execute("INSERT OR REPLACE INTO setting VALUES ('url', ?)", rest)
+        return 0
+    with (HOME / "lock").open("w") as lock:
+        if not on("runs-side-by-side"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if command.startswith("keep-"):
+            return resolve(conn, command.removeprefix("keep-"))
+        return {"migrate": migrate, "cleanup": cleanup, "drain": drain}[command](conn)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
