@@ -31,8 +31,8 @@ def divergent(home: Path, **changes: object) -> Path:
 
 
 def test_decision_input_stays_local_whichever_content_is_kept(tmp_path: Path) -> None:
-    """Older CLIs never sent these types; keeping the source's content does not change that."""
-    home = divergent(tmp_path, event_type="DecisionInputRequested")
+    """Older CLIs never sent these types, whatever tier they state."""
+    home = divergent(tmp_path, event_type="DecisionInputRequested", data_tier=2)
     with deciding(settings_of(home)) as parts:
         Conflicts(parts).resolve(ONE, keep="source")
     assert [row[2] for row in contents(home)["events"]] == [0]
