@@ -1,6 +1,6 @@
-"""Run as a program: kill a migration (or cleanup) at chosen SQL statements, resume, compare.
+"""Run as a program: kill a migration, cleanup or decision at some SQL statement, resume, compare.
 
-usage: kill_migration.py FOLDER migrate|cleanup POINTS SEED     prints one JSON object
+usage: kill_migration.py FOLDER migrate|cleanup|resolve POINTS SEED     prints one JSON object
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 
 from legacy_homes import contents, event, image, settings_of, unpack, write_queue, write_rows
 
-from spec_kitty_sync.sync.migrate_home import cleanup, migrate
+from spec_kitty_sync.sync.migrate_conflicts import Conflicts
+from spec_kitty_sync.sync.migrate_home import cleanup, deciding, migrate
+from spec_kitty_sync.sync.migrate_quarantine import Quarantine
 
 _CONNECT = sqlite3.connect
 
@@ -44,6 +46,10 @@ def run(home: Path, task: str) -> None:
     migrate(settings)
     if task == "cleanup":
         cleanup(settings)
+    if task == "resolve":
+        with deciding(settings) as parts:
+            Conflicts(parts).resolve_all(keep="source", reason="theirs")
+            Quarantine(parts).accept(None, reason="junk")
 
 
 def traced(on_statement: Callable[[str], None]) -> Callable[..., sqlite3.Connection]:
@@ -85,7 +91,7 @@ def run_killed_at(home: Path, task: str, point: int) -> bool:
 
 def outcome(home: Path, task: str) -> dict[str, Any]:
     found: dict[str, Any] = dict(contents(home))
-    if task == "migrate":
+    if task != "cleanup":
         found["sources on disk"] = image(home)
     else:
         found.pop("audit")  # says how often cleanup began, and where the backups are

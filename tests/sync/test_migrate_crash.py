@@ -22,7 +22,7 @@ from spec_kitty_sync.sync.workspace import open_workspace
 _PROGRAM = Path(__file__).with_name("kill_migration.py")
 
 
-@pytest.mark.parametrize(("task", "points"), [("migrate", 50), ("cleanup", 20)])
+@pytest.mark.parametrize(("task", "points"), [("migrate", 50), ("cleanup", 20), ("resolve", 20)])
 def test_migration_killed_at_random_points_resumes_to_the_same(
     task: str, points: int, tmp_path: Path
 ) -> None:
