@@ -102,3 +102,48 @@ def test_explain_knows_every_check(kind: str) -> None:
 
     for row in load_catalogue(catalogue_path(kind=kind)).requirements:
         assert explain_lines(row.id)[0].startswith(row.id)
+
+
+def test_failure_can_be_replayed(run_command: Callable[..., object], tmp_path: Path) -> None:
+    """A broken producer fails by name; replay runs that check again, also on a healed one."""
+    packaged = find_adapter("small-producer", "producer")
+    text = packaged.read_text(encoding="utf-8").replace("{adapter}", str(packaged.parent))
+    (tmp_path / "well.toml").write_text(text, encoding="utf-8")
+    broken = text.replace(
+        "[variants.disabled]", 'SMALL_FAULTS = "missing-is-success"\n[variants.d]'
+    )
+    (tmp_path / "bad.toml").write_text(broken, encoding="utf-8")
+    done = run_command("producer", str(tmp_path / "bad.toml"), "--only", "SKP-RES-05", token=None)
+    assert done.returncode == 1  # type: ignore[attr-defined]
+    assert "is never sent again" in " ".join(done.stdout.split()) or (  # type: ignore[attr-defined]
+        "are never sent again" in " ".join(done.stdout.split())  # type: ignore[attr-defined]
+    )
+    capsule = str(tmp_path / ".sk" / "SKP-RES-05.json")
+    again = run_command("replay", capsule, token=None)
+    assert again.returncode == 1  # type: ignore[attr-defined]
+    healed = run_command("replay", capsule, "--to", str(tmp_path / "well.toml"), token=None)
+    assert (healed.returncode, "passes now" in healed.stdout) == (0, True)  # type: ignore[attr-defined]
+
+
+def test_known_failure_is_excused_by_a_baseline(
+    run_command: Callable[..., object], tmp_path: Path
+) -> None:
+    """A baseline excuses a failure in captured events; when it fails no more, the run fails."""
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"event_id": "x"}\n', encoding="utf-8")
+    known = "".join(
+        f'[[known]]\ncheck = "{check}"\nreason = "old"\nexpires = 2999-01-01\n'
+        for check in ("SKP-EVT-01", "SKP-EVT-03", "SKP-EVT-07")
+    )
+    (tmp_path / "known.toml").write_text(known, encoding="utf-8")
+    options = ("--events", str(file), "--baseline", str(tmp_path / "known.toml"))
+    done = run_command("producer", *options, token=None)
+    assert done.returncode == 0, done.stdout  # type: ignore[attr-defined]
+
+
+def test_missing_adapter_is_told_in_a_sentence(run_command: Callable[..., object]) -> None:
+    """A wrong name ends with exit code 4 and no traceback."""
+    done = run_command("producer", "nowhere.toml", token=None)
+    assert done.returncode == 4  # type: ignore[attr-defined]
+    assert "there is no adapter nowhere.toml" in done.stderr  # type: ignore[attr-defined]
+    assert "Traceback" not in done.stderr  # type: ignore[attr-defined]

@@ -160,6 +160,8 @@ def explain(check_id: str) -> None:
 def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> None:
     """Send the requests of a failure again and compare the answers.
 
+    For producers and migration tools: run the check again (--to names another adapter).
+
     Exit code 1 while the failing step is answered as before, 0 when it is not.
 
     \b
@@ -172,12 +174,18 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
     from spec_kitty_sync.conformance.builder import Namespace
     from spec_kitty_sync.conformance.capsule import CapsuleError, read_capsule
     from spec_kitty_sync.conformance.capsule import replay as send_again
+    from spec_kitty_sync.conformance.catalogue import kind_of
     from spec_kitty_sync.conformance.client import NoConnection
+    from spec_kitty_sync.conformance.trial_replay import run_again
 
     fresh = Namespace(secrets.token_hex(4), time.time_ns() // 1_000_000)
     try:
         content = read_capsule(capsule)
         click.echo(f"{content['check']}  {content['title']}")
+        if kind_of(content["check"]) != "receiver":
+            failed, text = run_again(content, Path(url) if url else None)
+            click.echo(text)
+            sys.exit(int(failed))
         repeated = send_again(
             content,
             url or content["url"],
@@ -217,8 +225,17 @@ def diff(before: Path, after: Path) -> None:
 @click.option("--only", help="Comma-separated names of mutants.")
 @click.option("--profile", default="hardened", show_default=True, help="Checks of a full matrix.")
 @click.option("--markdown", type=_FILE, help="Also write the matrix to this file.")
-def mutants(full: bool, only: str | None, profile: str, markdown: Path | None) -> None:
-    """Test the suite: receivers that are broken on purpose have to be caught.
+@click.option(
+    "--suite",
+    type=click.Choice(["receiver", "producer", "migration"]),
+    default="receiver",
+    show_default=True,
+    help="Whose suite is tested.",
+)
+def mutants(
+    full: bool, only: str | None, profile: str, markdown: Path | None, suite: str
+) -> None:
+    """Test the suite: receivers and tools that are broken on purpose have to be caught.
 
     Without --full each mutant meets the checks that are named for it. Exit code 1 when one
     survives that has no excuse, or when the healthy receiver fails a check.
@@ -227,6 +244,8 @@ def mutants(full: bool, only: str | None, profile: str, markdown: Path | None) -
     Example:
       spec-kitty conformance mutants
     """
+    if suite != "receiver":
+        sys.exit(_tool_mutants(suite, full=full, only=only, markdown=markdown))
     try:
         from spec_kitty_sync.conformance import mutants as kit
         from spec_kitty_sync.conformance.catalogue import load_catalogue
@@ -254,3 +273,20 @@ def mutants(full: bool, only: str | None, profile: str, markdown: Path | None) -
         markdown.write_text(matrix(score), encoding="utf-8")
     unexcused = [one for one in score.survivors if not one.excuse]
     sys.exit(0 if is_healthy and not unexcused else 1)
+
+
+def _tool_mutants(kind: str, *, full: bool, only: str | None, markdown: Path | None) -> int:
+    from spec_kitty_sync.conformance.mutant_text import matrix, score_lines
+    from spec_kitty_sync.conformance.trial_mutants import load_bench
+
+    bench = load_bench(kind)
+    chosen = [one for one in bench.mutants if not only or one.name in only.split(",")]
+
+    def tell(meeting: Meeting) -> None:
+        click.echo(f"{meeting.mutant.name:34} {', '.join(meeting.killed_by) or 'SURVIVES'}")
+
+    score = bench.run_all(chosen, every=full, tell=tell)
+    click.echo("\n".join(score_lines(score)))
+    if markdown:
+        markdown.write_text(matrix(score, kind=kind), encoding="utf-8")
+    return int(any(not one.excuse for one in score.survivors))

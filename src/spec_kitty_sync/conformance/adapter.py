@@ -85,9 +85,7 @@ def find_adapter(text: str, kind: str) -> Path:
     Raises:
         AdapterError: neither is there.
     """
-    given = Path(text)
-    packaged = shared_path("conformance", kind, f"{text}.toml")
-    for path in (given, packaged):
+    for path in (Path(text), shared_path("conformance", kind) / f"{text}.toml"):
         if path.is_file():
             return path.resolve()
     raise AdapterError(f"there is no adapter {text}: give a TOML file, or `spec-kitty`")

@@ -49,7 +49,7 @@ def conclude(
             " kept them from running"
         )
     if partial:
-        notes.append("only chosen checks ran, which says nothing about the receiver as a whole")
+        notes.append("only chosen checks ran, which says nothing about the whole")
     if prepared.options.baseline is None:
         return Conclusion(verdict, verdict.exit_code, tuple(notes))
     return _with_baseline(prepared.options.baseline, verdict, results, notes)

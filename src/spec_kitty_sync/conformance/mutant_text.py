@@ -34,14 +34,18 @@ def score_lines(score: Score) -> list[str]:
     return lines + [f"  unseen: {one.name}: {one.excuse}" for one in excused]
 
 
-def matrix(score: Score) -> str:
+def matrix(score: Score, *, kind: str = "receiver") -> str:
     """Return the matrix mutant × check as Markdown: one row per mutant, its killers beside it."""
     counts = Counter(check_id for one in score.meetings for check_id in one.killed_by)
+    patient = {"producer": "small producer", "migration": "small migrator"}.get(
+        kind, "reference receiver"
+    )
+    suite = "" if kind == "receiver" else f"--suite {kind} "
     lines = [
-        "# Mutants of the reference receiver",
+        f"# Mutants of the {patient}",
         "",
-        "Made by `spec-kitty conformance mutants --full --markdown docs/conformance-mutants.md`.",
-        "Each row is the reference receiver with one fault; **bold** is the check named for it.",
+        f"Made by `spec-kitty conformance mutants {suite}--full --markdown FILE`.",
+        f"Each row is the {patient} with one fault; **bold** is the check named for it.",
         "",
         *score_lines(score)[:1],
         "",

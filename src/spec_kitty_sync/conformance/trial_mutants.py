@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,9 +39,20 @@ class Bench:
         """Return what the same checks say about the tool without any fault."""
         return self._results(check_ids, "")
 
-    def run_all(self, mutants: Iterable[Mutant]) -> Score:
-        """Let each mutant meet the checks that are named for it."""
-        return Score(tuple(self.meet(one, one.killers) for one in mutants))
+    def run_all(
+        self,
+        mutants: Iterable[Mutant],
+        *,
+        every: bool = False,
+        tell: Callable[[Meeting], None] = lambda meeting: None,
+    ) -> Score:
+        """Let each mutant meet the checks that are named for it, or *every* check."""
+        checks = self.every_check() if every else ()
+        meetings = []
+        for one in mutants:
+            meetings.append(self.meet(one, checks or one.killers))
+            tell(meetings[-1])
+        return Score(tuple(meetings))
 
     def every_check(self) -> tuple[str, ...]:
         """Return the ids of the suite, in the order of the catalogue."""

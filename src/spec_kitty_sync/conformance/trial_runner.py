@@ -63,9 +63,15 @@ class TrialRunner:
 
     def alone(self, check_id: str, case_name: str) -> CheckResult:
         """Run one case whatever its prerequisites say."""
-        check = self.suite.checks[check_id]
+        requirement, check = self.catalogue[check_id], self.suite.checks[check_id]
         case = next(case for case in check.cases if case.name == case_name)
-        return self._attempt(self.catalogue[check_id], check, case)
+        return self._unasked(requirement, case) or self._attempt(requirement, check, case)
+
+    def _unasked(self, requirement: Requirement, case: Case) -> CheckResult | None:
+        if not requirement.capability or requirement.capability in self.adapter.capabilities:
+            return None
+        reason = f"the adapter does not declare {requirement.capability!r}"
+        return _result(requirement, case, _Ending(Outcome.NOT_APPLICABLE, reason))
 
     def close(self) -> None:
         """Stop the stub and remove every folder."""
@@ -78,9 +84,9 @@ class TrialRunner:
         requirement = self.catalogue[check_id]
         check = self.suite.checks[check_id]
         case = next(case for case in check.cases if case.name == case_name)
-        if requirement.capability and requirement.capability not in self.adapter.capabilities:
-            reason = f"the adapter does not declare {requirement.capability!r}"
-            return _result(requirement, case, _Ending(Outcome.NOT_APPLICABLE, reason))
+        unasked = self._unasked(requirement, case)
+        if unasked is not None:
+            return unasked
         for needed in requirement.after:
             for other in self.suite.checks[needed].cases:
                 before = self.run(needed, other.name)
