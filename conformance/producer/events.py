@@ -190,7 +190,17 @@ def lanes_are_the_contract_s(t: ProducerTrial, case: Case) -> None:
         t.emit(move, event_type="WPStatusChanged", about="WP01")
         t.emit_id({**base, "to_lane": "claimed"}, event_type="WPStatusChanged", about="WP01")
         t.drain()
-    hold(t, rules.lane_breaches, "only the seven lanes of the contract; `doing` is an alias")
+    hold(t, rules.lane_breaches, "lanes that somebody knows; `doing` is an alias")
+
+
+@check("SKP-EVT-17")
+def lanes_are_not_of_the_field(t: ProducerTrial, case: Case) -> None:
+    if not t.reads_files:
+        t.prepare()
+        base = next(one for one in EXAMPLES if one.shape == "status_transition").required
+        t.emit_id({**base, "to_lane": "claimed"}, event_type="WPStatusChanged", about="WP01")
+        t.drain()
+    hold(t, rules.field_lane_breaches, "only the seven lanes of the contract")
 
 
 @check("SKP-EVT-11")
@@ -214,7 +224,11 @@ def causes_are_known(t: ProducerTrial, case: Case) -> None:
             got=lambda: f"causation_id {causes.get(child)}",
             about=child,
         )
-    hold(t, rules.cause_breaches, "every causation_id names an event that is there")
+    hold(
+        t,
+        rules.cause_breaches,
+        "every causation_id names a captured event; a parent may be delivered and gone",
+    )
 
 
 @check("SKP-EVT-13")

@@ -146,6 +146,8 @@ def mend(event: dict) -> None:
         event["payload"] = {**event["payload"], "workspace": str(HOME)}
     if on("clock-as-text"):
         event["lamport_clock"] = str(event["lamport_clock"])
+    if on("field-lane") and "to_lane" in event["payload"]:
+        event["payload"] = {**event["payload"], "to_lane": "approved"}
     if on("extra-lane"):
         event["payload"] = {
             **event["payload"],

@@ -19,6 +19,8 @@ CONTRACT_LANES: Final = frozenset(
     {"planned", "claimed", "in_progress", "for_review", "done", "blocked", "canceled"}
 )
 ID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+FIELD_LANES: Final = frozenset({"approved", "in_review", "genesis"})
+"""Released versions wrote these; they may stand in stored events, nobody should write them."""
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LANE_KEYS: Final = ("from_lane", "to_lane")
 _REPR: Final = re.compile(r"^(UUID\(|<[\w.]+ object|datetime\.|PosixPath\()|^(None|True|False)$")
@@ -104,14 +106,26 @@ def node_breaches(events: Iterable[Captured]) -> list[Breach]:
 
 
 def lane_breaches(events: Iterable[Captured]) -> list[Breach]:
-    """Return status events that name a lane outside the contract's seven."""
+    """Return status events that name a lane which neither contract nor released versions have."""
+    return _lanes_outside(events, CONTRACT_LANES | FIELD_LANES)
+
+
+def field_lane_breaches(events: Iterable[Captured]) -> list[Breach]:
+    """Return status events that name a lane which only released versions had."""
+    listed = list(events)
+    others = {breach.event for breach in lane_breaches(listed)}
+    found = _lanes_outside(listed, CONTRACT_LANES)
+    return [breach for breach in found if breach.event not in others]
+
+
+def _lanes_outside(events: Iterable[Captured], allowed: frozenset[str]) -> list[Breach]:
     found = []
     for one in events:
         payload = one.parsed.get("payload")
         if not isinstance(payload, dict):
             continue
         lanes = [payload[key] for key in _LANE_KEYS if payload.get(key) is not None]
-        wrong = [lane for lane in lanes if lane not in CONTRACT_LANES]
+        wrong = [lane for lane in lanes if lane not in allowed]
         if wrong and one.parsed.get("event_type") == "WPStatusChanged":
             found.append(Breach(one, f"lane {wrong[0]!r}"))
     return found
