@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spec_kitty_sync.conformance import migration_homes as homes
+from spec_kitty_sync.conformance.migration_model import draw_home
 from spec_kitty_sync.conformance.migration_trial import MigrationTrial
 from spec_kitty_sync.conformance.suite import Case, check
 
@@ -101,3 +102,24 @@ def nothing_is_cleaned_unasked(t: MigrationTrial, case: Case) -> None:
     t.expect_arrived(ids, "after an import")
     left = homes.row_count(t.legacy)
     t.expect(left == 3, expected="the old queue keeps its three rows", got=f"{left} rows")
+
+
+@check("SKM-MOD-01", *(Case(f"seed-{seed}", {"seed": seed}) for seed in range(1, 7)))
+def every_row_ends_as_the_model_says(t: MigrationTrial, case: Case) -> None:
+    home = draw_home(t.make, case["seed"])
+    paths = [t.legacy, *(t.scoped(number) for number in range(3))]
+    for path, listed in zip(paths, home.sources, strict=True):
+        t.write_rows(path, listed)
+    ran = t.migrate()
+    for name in ("imported", "duplicates", "conflicts", "quarantined"):
+        t.expect_number(ran, name, getattr(home, name), f"of {home.rows} rows")
+    settled = not home.conflicts and not home.quarantined
+    t.expect_exit(ran, {0} if settled else {1}, "as the model says")
+    t.expect_arrived(home.arriving, "as the model says")
+    second = t.migrate("once more")
+    t.expect_number(second, "imported", 0, "a second run knows every row")
+    t.expect(
+        t.drained() == list(dict.fromkeys(t.stub.seen_ids)) == t.stub.seen_ids,
+        expected="no event is sent twice",
+        got=lambda: f"{len(t.stub.seen_ids)} were sent",
+    )

@@ -39,6 +39,7 @@ _FAMILIES = {
     "BAD": "damage",
     "CRA": "crashes",
     "CLN": "cleaning up",
+    "MOD": "the model",
 }
 
 
