@@ -119,6 +119,17 @@ def test_workers_run_the_suite_and_not_the_host(host: Path, run_pytest: RunKit, 
     assert code == 0, text
 
 
+def test_reruns_of_the_host_are_named_and_never_conformant(
+    host: Path, run_pytest: RunKit, url: str
+) -> None:
+    """A host that repeats failing checks is told so, and its verdict is incomplete."""
+    (host / "pytest.ini").write_text("[pytest]\naddopts = -p pytest_rerunfailures --reruns 2\n")
+    code, text = first_light(run_pytest, url)
+    assert code == 4, text
+    assert "--reruns of the host project repeats failing checks" in text
+    assert "verdict: incomplete" in text
+
+
 def test_random_order_changes_nothing(run_pytest: RunKit, url: str) -> None:
     """Checks do not lean on each other: prerequisites run first in any order."""
     code, text = first_light(run_pytest, url, "-p", "pytest_randomly", "-p", "no:cacheprovider")

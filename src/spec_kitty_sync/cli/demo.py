@@ -32,8 +32,8 @@ class Stage:
     def __init__(self, root: Path) -> None:
         self.home = root / "home"
         self.project = root / "project"
-        self.reports = root / "reports"
-        for folder in (self.home, self.project / ".kittify", self.reports):
+        self.reports = Path(tempfile.mkdtemp(prefix="spec-kitty-demo-reports-"))
+        for folder in (self.home, self.project / ".kittify"):
             folder.mkdir(parents=True, mode=0o700)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPEC_KITTY_", "SK_"))}
         self.environ = {
@@ -108,10 +108,9 @@ def play(stage: Stage) -> None:
         _say("Is that receiver any good? Ask the conformance suite.")
         stage.run("conformance", "receiver", url, "--report", str(stage.reports))
         _say("Reports")
-        kept = Path(tempfile.mkdtemp(prefix="spec-kitty-demo-reports-"))
-        shutil.copytree(stage.reports, kept, dirs_exist_ok=True)
-        for report in sorted(path for path in kept.rglob("*") if path.is_file()):
-            click.echo(f"  {report}")
+        for report in sorted(stage.reports.glob("*.*")):
+            if not report.name.startswith("."):
+                click.echo(f"  {report}")
 
 
 def main() -> None:

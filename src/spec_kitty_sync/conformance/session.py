@@ -23,7 +23,7 @@ from spec_kitty_sync.conformance.entry import (
 )
 from spec_kitty_sync.conformance.failure_text import render
 from spec_kitty_sync.conformance.items import RUNNER, SELECTION, CatalogueFile, CheckItem
-from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict
 from spec_kitty_sync.conformance.preflight import Preflight
 
 _WORKER_KEY = "spec_kitty_conformance"
@@ -149,6 +149,11 @@ class ConformanceRun:
         if self.is_worker:
             return
         self.conclusion = conclude(self.prepared, self.results, self.selection)
+        if self.config.getoption("reruns", None) and self.conclusion.exit_code == 0:
+            # A check that passes at the second attempt has hidden what the first one found.
+            self.conclusion = replace(
+                self.conclusion, verdict=Verdict.INCOMPLETE, exit_code=Verdict.INCOMPLETE.exit_code
+            )
         self.written = write_reports(
             self.prepared, self.runner.catalogue, self.results, self.selection, self.conclusion
         )
