@@ -1,4 +1,4 @@
-"""Takes the pictures of the receiver's page: `python tests/receiver/receiver_pictures.py`.
+"""Takes the pictures of the receiver's page: `python tests/shared/receiver_pictures.py`.
 
 Starts a receiver, sends it a day's work, and photographs what a browser shows. Needs Debian's
 `chromium` and the development group.
