@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 REASON_LIMIT = 500
 _CATEGORY_LIMIT = 40
-_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+CATEGORY_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("auth_expired", ("token", "expired", "unauthorized", "forbidden", "401")),
     ("server_error", ("internal", "timeout", "unavailable", "500")),
     ("schema_mismatch", ("schema", "invalid", "missing", "field", "type", "required")),
@@ -86,7 +86,7 @@ class Correlation:
 def categorize(words: str) -> str:
     """Return the category that *words* suggest: the first match of the published table."""
     lowered = words.lower()
-    for category, needles in _WORDS:
+    for category, needles in CATEGORY_WORDS:
         if any(needle in lowered for needle in needles):
             return category
     return "unknown"
