@@ -9,30 +9,26 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
-from delivery_bench import Bench, build
+from delivery_bench import Bench
 from rude_receiver import Ids, Rudeness, RudeReceiver, answer, results, say_always
 from rude_server import reset
 
-from spec_kitty_sync._clock import ManualClock
-from spec_kitty_sync._files import Home
 from spec_kitty_sync._http import HttpClient
 
-PATIENT_S, HURRIED_S = 30.0, 1.0
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """A home with a clock that never waits; only where nothing else ends a request, it hurries."""
-    name = request.node.callspec.params.get("name")
-    with HttpClient(deadline_s=HURRIED_S if name in SLOW else PATIENT_S) as client:
-        made = build(Home(tmp_path / "sk"), ManualClock(), client)
-        yield made
-        made.store.close()
+@pytest.fixture(autouse=True)
+def hurry(request: pytest.FixtureRequest, bench: Bench) -> Iterator[None]:
+    """Give a request one second, only where nothing but its deadline ends it."""
+    if request.node.callspec.params.get("name") in SLOW:
+        with HttpClient(deadline_s=1.0) as bench.client:
+            yield
+    else:
+        yield
 
 
 def for_ever(head: bytes, drop: bytes, *, pause_s: float = 0.01) -> Rudeness:

@@ -29,7 +29,13 @@ from spec_kitty_sync.delivery.ledger import Verdict
 from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireEvent
 from spec_kitty_sync.delivery.report import Stop
 from spec_kitty_sync.errors import DeliveryError, OfflineError, TargetError, TransportError
-from spec_kitty_sync.events.results import BatchResult, Correlation, ResultStatus, categorize
+from spec_kitty_sync.events.results import (
+    BatchResult,
+    Correlation,
+    Outcome,
+    ResultStatus,
+    categorize,
+)
 
 Failure = DeliveryError | TargetError
 """What sending may raise without a bug: no answer came, and why."""
@@ -38,6 +44,7 @@ _NAMED_ROUNDS = 5
 _TROUBLE_TRIES = 2
 _TROUBLE_WAIT_S = 1.0
 _DEAD_SINGLES = 3
+_TAKEN = frozenset({Outcome.SUCCESS, Outcome.DUPLICATE, Outcome.PENDING})
 _LOGIN = "Run `spec-kitty auth login`, then `spec-kitty sync now`."
 _AGAIN = "Run `spec-kitty sync now` again later; nothing was lost."
 
@@ -96,6 +103,7 @@ class Settling:
     wait: Callable[[float], None]
     _parts: deque[Part] = field(default_factory=deque)
     _probed: bool = False
+    _taken: bool = False
 
     def settle(self, events: list[WireEvent], reply: Reply | Failure) -> None:
         """Act on the first answer to all *events*, then on whatever follows from it.
@@ -146,7 +154,11 @@ class Settling:
 
     def _results(self, part: Part, answer: Results) -> None:
         self._probed = True
-        verdicts, locked_out = sort_results(part.events, answer.correlation)
+        alone = len(part.events) == 1
+        verdicts, locked_out = sort_results(
+            part.events, answer.correlation, taken=self._taken and alone
+        )
+        self._taken = self._taken or any(verdict.result.outcome in _TAKEN for verdict in verdicts)
         if locked_out:
             self._parts.appendleft(Part(list(locked_out), refreshed=part.refreshed))
         if verdicts:
@@ -288,15 +300,23 @@ class Settling:
 
 
 def sort_results(
-    events: Sequence[WireEvent], correlation: Correlation
+    events: Sequence[WireEvent], correlation: Correlation, *, taken: bool = False
 ) -> tuple[list[Verdict], dict[WireEvent, str]]:
-    """Return what to record, and the events that were refused for the token, with the words."""
+    """Return what to record, and the events that were refused for the token, with the words.
+
+    Words alone ("the token field is missing") speak of the login only while the receiver took no
+    event with it: *taken* before, or in this answer. Else one such event would end every drain.
+    """
     results = correlation.results
     verdicts = [Verdict(event[0], result) for event, result in zip(events, results, strict=True)]
     rejected = ResultStatus.REJECTED
     locked = {i for i, result in enumerate(results) if result[1] is rejected and result.needs_login}
     if not locked:
         return verdicts, {}
+    if taken or any(result.outcome in _TAKEN for result in results):
+        for i in [i for i in locked if results[i].guessed]:
+            locked.remove(i)
+            verdicts[i] = Verdict(events[i][0], results[i]._replace(error_category="unknown"))
     kept = [verdict for i, verdict in enumerate(verdicts) if i not in locked]
     return kept, {events[i]: results[i].error or "" for i in sorted(locked)}
 

@@ -43,12 +43,16 @@ class ResultStatus(StrEnum):
 
 
 class BatchResult(NamedTuple):
-    """The receiver's word on one event; `status` is None where it gave no usable one."""
+    """The receiver's word on one event; `status` is None where it gave no usable one.
+
+    `guessed`: the category was not stated, it is read from the words of `error`.
+    """
 
     event_id: str
     status: ResultStatus | None
     error: str | None = None
     error_category: str | None = None
+    guessed: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -193,14 +197,17 @@ def _read_result(event_id: str, item: dict[str, Any]) -> BatchResult:
     error = _reason_of(item)
     if status is None:
         return _no_result(event_id, f"unknown status {_one_line(str(word))[:40]!r}")
-    return BatchResult(event_id, status, error, _category_of(item, error))
+    stated = stated_category(item)
+    if stated is not None:
+        return BatchResult(event_id, status, error, stated)
+    return BatchResult(event_id, status, error, categorize(error or ""), guessed=True)
 
 
-def _category_of(item: dict[str, Any], error: str | None) -> str:
+def stated_category(item: Mapping[str, Any]) -> str | None:
+    """Return the category that a result states; None where it states none that is a word."""
     given = item.get("error_category")
-    if isinstance(given, str) and 0 < len(given) <= _CATEGORY_LIMIT and _is_word(given):
-        return given
-    return categorize(error or "")
+    usable = isinstance(given, str) and 0 < len(given) <= _CATEGORY_LIMIT and _is_word(given)
+    return given if usable else None
 
 
 def _is_word(text: str) -> bool:
