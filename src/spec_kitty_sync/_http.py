@@ -137,7 +137,8 @@ class HttpClient:
         if isinstance(exc, ssl.SSLError) or isinstance(exc.__context__, ssl.SSLError):
             return TlsError(
                 f"the server's certificate was not accepted: {_reason(exc)}",
-                remedy="Check the host name with `spec-kitty sync server`, and the certificate.",
+                remedy="Check the host name with `spec-kitty sync server`, and the certificate; "
+                "`spec-kitty sync server URL --ca-file FILE` trusts a private authority.",
             )
         if not self._budget.written:
             return OfflineError(f"no connection: {_reason(exc)}")
@@ -152,6 +153,24 @@ class HttpClient:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
+    """Return a context that trusts the packaged authorities, *ca_file*'s, and no variable.
+
+    Raises:
+        TlsError: *ca_file* is gone, or holds no certificate any more.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as exc:  # an SSLError too
+            raise TlsError(
+                f"the CA file {ca_file} cannot be used: {exc.strerror or 'no certificate in it'}",
+                remedy="Name the right one: `spec-kitty sync server URL --ca-file FILE`.",
+            ) from exc
+    return context
 
 
 def _reason(exc: Exception) -> str:
@@ -270,9 +289,7 @@ class _Transport(httpx.BaseTransport):
         if scheme not in self._pools:
             context = None
             if scheme == b"https":
-                context = httpx.create_ssl_context(trust_env=False)
-                if self._ca_file is not None:
-                    context.load_verify_locations(cafile=self._ca_file)
+                context = tls_context(self._ca_file)
             self._pools[scheme] = httpcore.ConnectionPool(
                 ssl_context=context, max_connections=1, network_backend=self._backend
             )

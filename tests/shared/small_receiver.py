@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +26,7 @@ def reject(reason: str, category: str, *, status: str = "rejected") -> Callable[
 class SmallReceiver:
     """Answers batches with `judge`, or all of them with `answer` (status, body, headers)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.judge: Callable[[dict[str, Any]], Verdict] = accept
         self.answer: tuple[int, dict[str, Any], dict[str, str]] | None = None
         self.token: str | None = None
@@ -67,6 +68,10 @@ class SmallReceiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "http"
+        if tls is not None:
+            self._scheme = "https"
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def log_in(self) -> dict[str, Any]:
@@ -92,7 +97,8 @@ class SmallReceiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        host = "127.0.0.1" if self._scheme == "http" else "localhost"
+        return f"{self._scheme}://{host}:{self._server.server_port}"
 
     def __enter__(self) -> SmallReceiver:
         self._thread.start()

@@ -10,6 +10,7 @@ from producing import Desk
 
 from spec_kitty_sync.delivery.selection import Limits
 from spec_kitty_sync.delivery.targets import Deployment
+from spec_kitty_sync.sync.config import SyncConfig
 from spec_kitty_sync.sync.delivering import drain_home
 from spec_kitty_sync.sync.emitting import open_emitter
 from spec_kitty_sync.sync.health import Health, ask_health, read_health
@@ -97,4 +98,4 @@ def test_names_are_cut_and_batches_never_grow():
 
 def test_nobody_there_says_nothing():
     """A server that is not there is the drain's to report."""
-    assert ask_health("http://127.0.0.1:9") == Health()
+    assert ask_health("http://127.0.0.1:9", SyncConfig()) == Health()

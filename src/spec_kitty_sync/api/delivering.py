@@ -40,16 +40,24 @@ def target(settings: Settings) -> ResolvedSyncTarget:
 
 
 def choose_server(
-    settings: Settings, url: str, *, token_env: str | None = None, allow_http: bool = False
+    settings: Settings,
+    url: str,
+    *,
+    token_env: str | None = None,
+    allow_http: bool = False,
+    ca_file: Path | None = None,
 ) -> ResolvedSyncTarget:
-    """Write the server's address (and where its token is found) into `config.toml`.
+    """Write the server's address, and what else it needs, into `config.toml`.
 
     Raises:
         TargetUrlError: no usable http(s) URL; nothing was written.
+        UsageError: *ca_file* holds no certificate; nothing was written.
     """
     from spec_kitty_sync.sync import choosing
 
-    return choosing.choose_server(settings, url, token_env=token_env, allow_http=allow_http)
+    return choosing.choose_server(
+        settings, url, token_env=token_env, allow_http=allow_http, ca_file=ca_file
+    )
 
 
 def for_target(settings: Settings, name: str) -> Settings:

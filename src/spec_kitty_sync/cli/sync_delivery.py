@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,11 +17,13 @@ from spec_kitty_sync.sync.config import Settings
 @click.argument("url", required=False)
 @click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
 @click.option("--allow-http", is_flag=True, help="Allow plain http to another machine.")
+@click.option(
+    "--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Trust the authority whose certificate (PEM) is in FILE, for this server only.",
+)  # fmt: skip
 @home_option
 @json_option
-def server(
-    url: str | None, token_env: str | None, allow_http: bool, home: Path | None, as_json: bool
-) -> None:
+def server(url: str | None, home: Path | None, as_json: bool, **choices: Any) -> None:
     """Show the server events go to, or choose another.
 
     \b
@@ -28,12 +31,10 @@ def server(
       spec-kitty sync server
       spec-kitty sync server https://sync.example.org
       spec-kitty sync server http://127.0.0.1:8000 --token-env MY_TOKEN
+      spec-kitty sync server https://sync.corp.example --ca-file corp-ca.pem
     """
     settings = settings_from(home)
-    if url:
-        chosen = api.choose_server(settings, url, token_env=token_env, allow_http=allow_http)
-    else:
-        chosen = api.target(settings)
+    chosen = api.choose_server(settings, url, **choices) if url else api.target(settings)
     render.target(chosen, as_json=as_json)
 
 

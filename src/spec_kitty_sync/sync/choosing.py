@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
+from pathlib import Path
 
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.delivery.urls import canonical_url, tidy_url
-from spec_kitty_sync.errors import CredentialError, TargetNotFoundError
+from spec_kitty_sync.errors import CredentialError, TargetNotFoundError, UsageError
 from spec_kitty_sync.sync.config import Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
 from spec_kitty_sync.sync.workspace import read_workspace
 
 
 def choose_server(
-    settings: Settings, url: str, *, token_env: str | None = None, allow_http: bool = False
+    settings: Settings,
+    url: str,
+    *,
+    token_env: str | None = None,
+    allow_http: bool = False,
+    ca_file: Path | None = None,
 ) -> ResolvedSyncTarget:
-    """Write the server's address (and where its token is found) into `config.toml`.
+    """Write the server's address, and what else it needs, into `config.toml`.
 
     Raises:
         TargetUrlError: no usable http(s) URL; nothing was written.
+        UsageError: *ca_file* holds no certificate; nothing was written.
     """
+    if ca_file is not None:
+        check_ca_file(ca_file)
     canonical = canonical_url(url)
     before = SyncConfig.load(settings.home)
     changed = before.server_url is None or canonical_url(before.server_url) != canonical
     values: dict[str, str | bool | None] = {"server_url": tidy_url(url)}
-    # Both belong to one server: choosing another forgets them.
+    # These belong to one server: choosing another forgets them.
     if token_env or changed:
         values["token_env"] = token_env
     if allow_http or changed:
         values["allow_http"] = allow_http or None
+    if ca_file or changed:
+        values["ca_file"] = str(ca_file.absolute()) if ca_file else None
     write_settings(settings.home, values)
     return resolve_target(settings)
+
+
+def check_ca_file(path: Path) -> None:
+    """Refuse a file that is not what `--ca-file` is for.
+
+    Raises:
+        UsageError: it cannot be read, or holds no certificate in PEM form.
+    """
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as exc:  # an SSLError too
+        raise UsageError(
+            f"{path} is no file of certificates: {exc.strerror or 'it cannot be read'}",
+            remedy="Name a PEM file with the certificate of your authority.",
+        ) from exc
 
 
 def for_this_run(settings: Settings, name: str) -> Settings:

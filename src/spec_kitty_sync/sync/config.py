@@ -34,6 +34,7 @@ class SyncConfig:
     mode: str | None = None
     max_retries: int = 5
     allow_http: bool = False
+    ca_file: str | None = None
     synchronous: str = "FULL"
     lanes: str = "seven"
 
@@ -51,6 +52,7 @@ class SyncConfig:
             mode=_text(table, "mode"),
             max_retries=_count(table, "max_retries", 5),
             allow_http=bool(table.get("allow_http", False)),
+            ca_file=_text(table, "ca_file"),
             synchronous=_choice(table, "synchronous", ("FULL", "NORMAL")),
             lanes=_choice(table, "lanes", ("seven", "four")),
         )

@@ -26,6 +26,7 @@ from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.errors import CredentialError, DeliveryBlockedError
 from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns, reason_of_stop
 from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.connecting import http_client
 from spec_kitty_sync.sync.gates import Situation, look, remedy_of, sync_enabled
 from spec_kitty_sync.sync.health import Health, ask_health
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace
@@ -110,8 +111,7 @@ def _drain(
     if choices.redeliver:
         locks_dir = workspace.settings.home.locks_dir
         target = redeliver(workspace.store, target, locks_dir=locks_dir, clock=workspace.clock)
-    allow_http = workspace.config.allow_http
-    health = ask_health(target.url, allow_http=allow_http)
+    health = ask_health(target.url, workspace.config)
     learn(workspace, target, health)
     retry = RetrySemantics(max_rejections=workspace.config.max_retries)
     if choices.wait_s is not None:
@@ -120,7 +120,7 @@ def _drain(
     dispatcher = Dispatcher(
         workspace.store, workspace.journal, ledger=workspace.ledger, clock=workspace.clock
     )
-    with HttpClient(allow_http=allow_http) as client:
+    with http_client(workspace.config, target.url) as client:
         return dispatcher.drain(
             target,
             receiver_for(workspace, target, client, situation=situation, options=receiving),

@@ -128,9 +128,9 @@ def auth_client(
     """Return the login of this home as seen from the server at *url*."""
 
     def open_client() -> HttpClient:
-        from spec_kitty_sync._http import HttpClient
+        from spec_kitty_sync.sync.connecting import http_client
 
-        return HttpClient(allow_http=config.allow_http, deadline_s=_TOKEN_DEADLINE_S)
+        return http_client(config, url, deadline_s=_TOKEN_DEADLINE_S)
 
     return AuthClient(settings.home.credentials, url, clock=clock, open_client=open_client)
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync.delivery.receivers import PROTOCOL_VERSION
 from spec_kitty_sync.delivery.selection import Limits
 from spec_kitty_sync.delivery.targets import Deployment
 from spec_kitty_sync.delivery.urls import HEALTH_PATH
 from spec_kitty_sync.errors import DeliveryError
+from spec_kitty_sync.sync.config import SyncConfig
+from spec_kitty_sync.sync.connecting import http_client
 
 _DEADLINE_S = 5.0
 _LONGEST_NAME = 200
@@ -28,13 +29,13 @@ class Health:
     capabilities: tuple[str, ...] = ()
 
 
-def ask_health(url: str, *, allow_http: bool = False) -> Health:
+def ask_health(url: str, config: SyncConfig) -> Health:
     """Return what the server at *url* says; nothing where it says nothing. Sends no token."""
     if urlsplit(url).query:
         return Health()
     headers = {"X-Spec-Kitty-Sync-Protocol": PROTOCOL_VERSION, "User-Agent": "spec-kitty-sync"}
     try:
-        with HttpClient(allow_http=allow_http, deadline_s=_DEADLINE_S) as client:
+        with http_client(config, url, deadline_s=_DEADLINE_S) as client:
             reply = client.request("GET", url.rstrip("/") + HEALTH_PATH, headers=headers)
     except DeliveryError:
         return Health()  # the drain itself says what is wrong with the server

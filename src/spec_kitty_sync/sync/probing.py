@@ -12,6 +12,7 @@ from spec_kitty_sync.delivery.urls import HEALTH_PATH, external_endpoint
 from spec_kitty_sync.errors import CredentialError, DeliveryError, TargetUrlError
 from spec_kitty_sync.events.results import words_of
 from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.connecting import http_client
 from spec_kitty_sync.sync.delivering import token_source
 from spec_kitty_sync.sync.gates import look
 from spec_kitty_sync.sync.health import read_health
@@ -31,7 +32,7 @@ def probe(settings: Settings, *, clock: Clock) -> ConnectionSection:
     url = situation.target.resolved_server_url
     assert url is not None, "there is no server to ask"
     try:
-        with HttpClient(allow_http=situation.config.allow_http, deadline_s=_DEADLINE_S) as client:
+        with http_client(situation.config, url, deadline_s=_DEADLINE_S) as client:
             health = client.request("GET", url.rstrip("/") + HEALTH_PATH, headers=_HEADERS)
             try:
                 token = token_source(settings, situation).access_token()

@@ -11,19 +11,19 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._files import Home
-from spec_kitty_sync._http import HttpClient
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.dispatcher import StopSignal
 from spec_kitty_sync.delivery.report import DrainReport
 from spec_kitty_sync.errors import SpecKittyError, UsageError
 from spec_kitty_sync.sync.background import STOP_BOUND_S, BackgroundSyncService
 from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.connecting import http_client, trusted_ca
 from spec_kitty_sync.sync.delivering import drain_home, token_source
 from spec_kitty_sync.sync.emitter import EventEmitter
 from spec_kitty_sync.sync.emitting import build_emitter, capture_config
@@ -135,9 +135,10 @@ class SyncRuntime:
         def open_session() -> WsSession:
             situation = look(self.settings, clock=self.clock)
             credentials = token_source(self.settings, situation)
-            allow_http = situation.config.allow_http
-            with HttpClient(allow_http=allow_http, deadline_s=_SESSION_DEADLINE_S) as client:
-                return ask_session(url, client, credentials)
+            config = situation.config
+            with http_client(config, url, deadline_s=_SESSION_DEADLINE_S) as client:
+                session = ask_session(url, client, credentials)
+            return replace(session, ca_file=trusted_ca(config, url))
 
         return WebSocketClient(url, open_session, on_clock=emitter.clock.note)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from spec_kitty_sync._http import tls_context
 from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError, UsageError
 from spec_kitty_sync.events.results import BatchResult, ResultStatus, categorize
 from spec_kitty_sync.sync.ws_session import WsSession
@@ -194,11 +195,13 @@ def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
     parts = urlsplit(session.ws_url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     headers = {"Authorization": f"Bearer {session.ws_token}"} if session.ws_token else {}
+    context = tls_context(session.ca_file) if parts.scheme == "wss" else None
     try:
         raw = socket.create_connection((parts.hostname or "", port), timeout=deadlines.open_s)
         connecting = connect(
             session.ws_url,
             sock=raw,
+            ssl=context,
             proxy=None,
             compression=None,
             additional_headers=headers,

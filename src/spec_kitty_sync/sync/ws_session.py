@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from spec_kitty_sync._http import HttpClient, Reply
@@ -16,10 +17,11 @@ WS_TOKEN_PATH = "/api/v1/ws-token"
 
 @dataclass(frozen=True, slots=True)
 class WsSession:
-    """Where to connect, with which token; it is good for this session only."""
+    """Where to connect, with which token, good for this session only; whose CA to trust there."""
 
     ws_url: str
     ws_token: str | None = field(repr=False)
+    ca_file: Path | None = None
 
 
 def ask_session(server_url: str, client: HttpClient, credentials: CredentialSource) -> WsSession:
