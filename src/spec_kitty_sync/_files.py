@@ -68,12 +68,20 @@ class Home:
 def make_private_dir(path: Path) -> None:
     """Create *path* with mode 0700 unless it exists; an existing one must be ours.
 
+    A new one outlives a power cut: what is stored in it is no safer than its name.
+
     Raises:
         UnsafePathError: it belongs to another user.
         StoreReadOnlyError: it cannot be created.
     """
     try:
-        path.mkdir(mode=_PRIVATE_DIR, parents=True, exist_ok=True)
+        if not path.exists():
+            missing = [each for each in (path, *path.parents) if not each.exists()]
+            path.mkdir(mode=_PRIVATE_DIR, parents=True, exist_ok=True)
+            for made in missing:
+                sync_dir(made.parent)
+        elif not path.is_dir():
+            path.mkdir()  # says what is wrong with it
     except OSError as exc:
         raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
     _check_owner(path)
@@ -112,7 +120,7 @@ def _check_owner(path: Path) -> None:
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Replace *path* by *data* (mode 0600): readers see the old bytes or the new ones.
 
-    *durable* also syncs the file to disk before the rename.
+    *durable*: when it returns, the new bytes outlive a power cut.
     """
     import tempfile  # readers never come here, and it loads random and shutil
 
@@ -124,6 +132,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
             if durable:
                 os.fsync(stream.fileno())
         os.replace(name, path)
+        if durable:
+            sync_dir(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spec_kitty_sync._files import make_private_dir, touch_private, write_atomic
+from spec_kitty_sync._files import make_private_dir, sync_dir, touch_private, write_atomic
 from spec_kitty_sync.errors import CredentialError, StoreBusyError, UnsafePathError
 
 _LOCK_WAIT_S = 30.0
@@ -152,6 +152,7 @@ def delete_credentials(path: Path) -> bool:
         path.unlink()
     except FileNotFoundError:
         return False
+    sync_dir(path.parent)
     return True
 
 

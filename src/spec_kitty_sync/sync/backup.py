@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
-from spec_kitty_sync._files import Home, touch_private
+from spec_kitty_sync._files import Home, sync_dir, touch_private
 from spec_kitty_sync._sqlite import Store, check_ours, open_store, translate
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
@@ -96,6 +96,7 @@ def back_up(home: Home, target: Path) -> BackupReport:
         try:
             _copy(store.conn, target)
             events = _verify(target)
+            sync_dir(target.absolute().parent)
         except sqlite3.Error as exc:
             target.unlink(missing_ok=True)
             raise translate(exc, target) from exc

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from spec_kitty_sync._files import touch_private
+from spec_kitty_sync._files import sync_dir, touch_private
 from spec_kitty_sync.delivery.soundness import find_faults
 from spec_kitty_sync.errors import StoreFullError, UsageError
 from spec_kitty_sync.event_journal.models import Damaged
@@ -125,6 +125,7 @@ def export(settings: Settings, target: Path, *, out: BinaryIO | None = None) -> 
             done = _export(settings, stream, str(target))
             stream.flush()
             os.fsync(stream.fileno())
+        sync_dir(target.absolute().parent)
     except OSError as exc:
         target.unlink(missing_ok=True)
         raise StoreFullError(f"{target}: {exc.strerror}") from exc
