@@ -6,22 +6,22 @@ SpecKittyError
 │   ├── AdmissionError       cannot be imported (CONTRACT 6, first gate)
 │   ├── InvalidEventError    refused at emit, nothing stored
 │   ├── EventConflictError   the id is stored with other content
-│   ├── UnknownEventTypeError
-│   └── LimitError           larger or deeper than allowed
+│   └── UnknownEventTypeError
 ├── StoreError               the local database is at fault
 │   ├── StoreFullError, StoreBusyError, StoreCorruptError, StoreReadOnlyError
 │   ├── StoreVersionError    written by a newer version, or not ours
 │   ├── StoreUncertainError  the commit may or may not have reached the disk
 │   └── UnsafePathError      symlink, foreign owner, open permissions
 ├── TargetError
-│   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError,
-│   └── DeliveryBlockedError     a gate is closed; nothing was sent
+│   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError
+│   ├── DeliveryBlockedError a gate is closed; nothing was sent
 │   └── TargetUrlError       an address that is not safe to send to
 ├── DeliveryError            the drain stopped; no event is blamed
-│   ├── AuthRejectedError, ThrottledError, ReceiverProtocolError, DrainLockedError
+│   ├── AuthRejectedError, ReceiverProtocolError, DrainLockedError
 │   └── TransportError
 │       ├── OfflineError     no connection, DNS, TLS
-│       ├── DeadlineError, TlsError, ResponseTooLargeError, RedirectRefusedError
+│       │   └── TlsError
+│       └── DeadlineError, ResponseTooLargeError
 ├── SourceError              a legacy source or input file cannot be read
 ├── MigrationError
 └── UsageError               arguments that make no sense together
@@ -35,7 +35,7 @@ from typing import Any, ClassVar
 class SpecKittyError(Exception):
     """Base of all errors: what happened, a stable code, and the one command that helps.
 
-    `remedy` is one sentence for the operator; `exit_code` follows docs/architecture.md;
+    `remedy` is one sentence for the operator; `exit_code` follows CONTRACT 8;
     `facts` are machine-readable details and never hold a token or payload.
     """
 
@@ -51,6 +51,8 @@ class SpecKittyError(Exception):
 
 
 class ContractError(SpecKittyError):
+    """The event, or a value of the contract, is at fault."""
+
     code = "contract"
     default_remedy = "Correct the event; `spec-kitty diagnose` shows every rule it breaks."
 
@@ -81,29 +83,35 @@ class EventConflictError(ContractError):
 
 
 class UnknownEventTypeError(ContractError):
+    """Nobody registered this event type."""
+
     code = "unknown_event_type"
     default_remedy = "Check the spelling, or register the type with a schema directory."
 
 
-class LimitError(ContractError):
-    code = "limit_exceeded"
-
-
 class StoreError(SpecKittyError):
+    """The local store is at fault."""
+
     code = "store"
 
 
 class StoreFullError(StoreError):
+    """The disk is full; nothing was written."""
+
     code = "store_full"
     default_remedy = "Free disk space or set SPEC_KITTY_HOME to another disk; nothing was lost."
 
 
 class StoreBusyError(StoreError):
+    """Another process kept the journal busy for longer than five seconds."""
+
     code = "store_busy"
     default_remedy = "Another process is writing; run the same command again."
 
 
 class StoreCorruptError(StoreError):
+    """The journal is damaged, or is no database."""
+
     code = "store_corrupt"
     default_remedy = (
         "Run `spec-kitty sync verify`; restore a backup with `spec-kitty sync restore`."
@@ -111,48 +119,68 @@ class StoreCorruptError(StoreError):
 
 
 class StoreReadOnlyError(StoreError):
+    """The home cannot be written."""
+
     code = "store_read_only"
     default_remedy = "Make the home directory writable, or set SPEC_KITTY_HOME."
 
 
 class StoreVersionError(StoreError):
+    """The journal was written by a newer version, or by another program."""
+
     code = "store_version"
     default_remedy = "Install the newer spec-kitty-sync that wrote this file."
 
 
 class StoreUncertainError(StoreError):
+    """A commit failed on the way to the disk: it may be there or not."""
+
     code = "store_uncertain"
     default_remedy = "Append the same event again: the same id is stored once."
 
 
 class UnsafePathError(StoreError):
+    """A file is a symbolic link, belongs to somebody else, or is open to others."""
+
     code = "unsafe_path"
 
 
 class TargetError(SpecKittyError):
+    """Something about the target is not settled."""
+
     code = "target"
 
 
 class NoTargetError(TargetError):
+    """No server is chosen."""
+
     code = "no_target"
     default_remedy = "Run `spec-kitty sync server URL` to choose where events go."
 
 
 class AmbiguousTargetError(TargetError):
+    """Configuration and environment name different servers."""
+
     code = "target_conflict"
 
 
 class CredentialError(TargetError):
+    """There is no usable login or token for this server."""
+
     code = "credentials"
     default_remedy = "Run `spec-kitty auth login`."
 
 
 class TargetNotFoundError(TargetError):
+    """No target has this number."""
+
     code = "target_not_found"
     default_remedy = "Run `spec-kitty sync targets list` to see the known targets."
 
 
 class TargetUrlError(TargetError):
+    """The address is not safe to send to."""
+
     code = "target_url"
     default_remedy = "Run `spec-kitty sync server https://HOST` with a plain address."
 
@@ -164,52 +192,62 @@ class DeliveryBlockedError(TargetError):
 
 
 class DeliveryError(SpecKittyError):
+    """The drain stopped; no event is blamed."""
+
     code = "delivery"
     exit_code = 1
 
 
 class AuthRejectedError(DeliveryError):
+    """The server does not accept the login."""
+
     code = "auth_expired"
     default_remedy = "Run `spec-kitty auth login`, then `spec-kitty sync now`."
 
 
-class ThrottledError(DeliveryError):
-    code = "throttled"
-
-
 class ReceiverProtocolError(DeliveryError):
+    """The server answers something that is not this protocol."""
+
     code = "receiver_protocol"
 
 
 class DrainLockedError(DeliveryError):
+    """Another process is delivering to this target."""
+
     code = "drain_running"
     exit_code = 2
     default_remedy = "Wait for it to end; it delivers the same events."
 
 
 class TransportError(DeliveryError):
+    """The connection broke; the request may have been received."""
+
     code = "transport"
 
 
 class OfflineError(TransportError):
+    """There is no connection to the server; nothing was sent."""
+
     code = "offline"
     default_remedy = "Check the address and the network, then run `spec-kitty sync now`."
 
 
 class DeadlineError(TransportError):
+    """No complete answer came in time."""
+
     code = "deadline"
 
 
 class TlsError(OfflineError):
+    """The server's certificate was not accepted; nothing was sent."""
+
     code = "tls"
 
 
 class ResponseTooLargeError(TransportError):
+    """The answer is longer than any answer needs to be."""
+
     code = "response_too_large"
-
-
-class RedirectRefusedError(TransportError):
-    code = "redirect_refused"
 
 
 class SourceError(SpecKittyError):
@@ -220,8 +258,12 @@ class SourceError(SpecKittyError):
 
 
 class MigrationError(SpecKittyError):
+    """A decision about old queues cannot be carried out."""
+
     code = "migration"
 
 
 class UsageError(SpecKittyError):
+    """Arguments or settings that make no sense."""
+
     code = "usage"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tracemalloc
-from pathlib import Path
 
 import click
 import pytest
@@ -275,16 +274,6 @@ def _streamed(source: Given):
     from spec_kitty_sync.events.registry import default_registry
 
     return Diagnosis([source], Rules().validator(default_registry()).validate).results()
-
-
-def test_documented_codes_are_the_codes() -> None:
-    """The table in docs/diagnose.md names every code with its meaning, category and remedy."""
-    document = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text(encoding="utf-8")
-    table = document[document.index("| code |") :].splitlines()[2:]
-    assert table == [
-        f"| `{code}` | {meaning} | {category_of(code)} | {remedy_of(code)} |"
-        for code, meaning in CODES.items()
-    ]
 
 
 def test_every_command_in_a_remedy_exists() -> None:

@@ -115,7 +115,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 
 def run(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with the codes of docs/architecture.md."""
+    """Run the command line and exit with the codes of CONTRACT 8."""
     wants_json: dict[str, bool] = {}
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
