@@ -4,7 +4,7 @@ import random
 
 from spec_kitty_sync.conformance.builder import EXAMPLES, JsonObject, batch_bytes
 from spec_kitty_sync.conformance.probe import REFUSED, TAKEN, Probe
-from spec_kitty_sync.conformance.reply import STATUSES, Reply, reason_of
+from spec_kitty_sync.conformance.reply import STATUSES, CheckFailed, Reply, reason_of
 from spec_kitty_sync.conformance.suite import Case, check
 
 
@@ -38,9 +38,26 @@ def one_result_per_event(probe: Probe, case: Case) -> None:
         missing, surplus = set(sent) - set(map(str, got)), set(map(str, got)) - set(sent)
         raise reply.fail(
             f"{len(sent)} results, one for each event_id",
-            f"{len(got)} results, {len(missing)} missing, {len(surplus)} of ids not sent",
-            "an event without a result is sent again for ever; a foreign one is ignored",
+            f"{len(got)} results{_places(sent, missing)}{_surplus(surplus)}",
+            "an event without a result is sent again for ever"
+            if missing
+            else "a result under a foreign id tells the sender nothing",
         )
+
+
+def _places(sent: list[str], missing: set[str]) -> str:
+    """Say which of the events sent have no result, by their place: first, last, all."""
+    if not missing:
+        return ""
+    places = [str(place) for place, one in enumerate(sent, 1) if one in missing]
+    if len(places) == len(sent):
+        return f", none for the {len(sent)} sent"
+    shown = ", ".join(places[:5]) + (" …" if len(places) > 5 else "")
+    return f", none for number {shown} of {len(sent)}"
+
+
+def _surplus(ids: set[str]) -> str:
+    return f", {len(ids)} for ids that were not sent ({', '.join(sorted(ids)[:3])})" if ids else ""
 
 
 @check("SKR-BAT-02")
@@ -53,7 +70,9 @@ def ids_are_echoed_exactly(probe: Probe, case: Case) -> None:
             raise reply.fail(
                 f"a result with event_id {event['event_id']!r}",
                 f"results for {sorted(map(str, got))}",
-                "ids are changed on the way: the sender never finds its event",
+                "ids come back in other case: the sender never finds its event"
+                if event["event_id"].lower() in {str(one).lower() for one in got}
+                else "ids are changed on the way: the sender never finds its event",
                 about=event["event_id"],
             )
 
@@ -61,14 +80,22 @@ def ids_are_echoed_exactly(probe: Probe, case: Case) -> None:
 @check("SKR-BAT-03")
 def results_belong_to_their_ids(probe: Probe, case: Case) -> None:
     reply, batch = _mixed(probe)
-    for event, wanted in batch:
-        means = f"the result of another event stands under this id (it should be {wanted})"
-        if wanted == "duplicate":
-            probe.repeated(reply, [event], means)
-        elif wanted == "success":
-            probe.taken(reply, [event], means)
-        else:
-            probe.refused(reply, event, means)
+    try:
+        for event, wanted in batch:
+            _is_answered(probe, reply, event, wanted)
+    except CheckFailed as failed:
+        table = [f"{wanted} → {reply.status_of(event['event_id'])}" for event, wanted in batch]
+        raise failed.beside(f"wanted → got, in the order sent: {', '.join(table)}") from None
+
+
+def _is_answered(probe: Probe, reply: Reply, event: JsonObject, wanted: str) -> None:
+    means = f"the result of another event stands under this id (it should be {wanted})"
+    if wanted == "duplicate":
+        probe.repeated(reply, [event], means)
+    elif wanted == "success":
+        probe.taken(reply, [event], means)
+    else:
+        probe.refused(reply, event, means)
 
 
 @check("SKR-BAT-04", Case("new"), Case("again"), Case("bad"))
@@ -116,7 +143,7 @@ def mixed_types_share_a_batch(probe: Probe, case: Case) -> None:
 @check("SKR-BAT-08")
 def empty_batch_is_answered(probe: Probe, case: Case) -> None:
     reply = probe.post([], note="no events")
-    reply.expect_status(200, 400, means="an empty list takes it down")
+    reply.expect_status(200, 400, means="an empty list is answered as a fault of the server's own")
     if reply.status == 200 and reply.expect_results():
         raise reply.fail("no results for no events")
 

@@ -69,8 +69,9 @@ def what_is_acknowledged_is_there(probe: Probe, case: Case) -> None:
 
 @check("SKR-CON-06")
 def slow_client_does_not_block_others(probe: Probe, case: Case) -> None:
+    probe.control(probe.make.events(1), "the same post while nobody else is there")
     with hold_a_slow_request(probe):
         for _ in range(5):  # the first may overtake the slow one on its way in
             event = probe.make.event()
-            reply = probe.post([event], note="while another client is half-way through a request")
+            reply = probe.post([event], note="while another client has sent half of its body")
             probe.taken(reply, [event], "one slow client holds up everyone else")

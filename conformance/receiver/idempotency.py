@@ -27,8 +27,8 @@ def same_batch_again_is_duplicate(probe: Probe, case: Case) -> None:
 def duplicate_in_a_larger_batch(probe: Probe, case: Case) -> None:
     old, *new = probe.make.events(5)
     probe.control([old], "the event to be repeated")
-    reply = probe.post([*new[:2], old, *new[2:]], note="the old event among four new ones")
-    probe.repeated(reply, [old], _DOUBLES)
+    reply = probe.post([*new[:2], old, *new[2:]], note="the old event, third among four new ones")
+    probe.repeated(reply, [old], "an event that is stored looks new in a larger batch")
     probe.taken(reply, new, "one known event makes its whole batch look known")
 
 

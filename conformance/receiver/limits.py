@@ -22,8 +22,10 @@ def _sized(event: JsonObject, size: int) -> JsonObject:
 @check("SKR-LIM-01")
 def advertised_number_is_accepted(probe: Probe, case: Case) -> None:
     events = probe.make.events(probe.around.max_events)
-    reply = probe.post(events, patient=True, note=f"{len(events)} events")
-    rows = reply.expect_results("a full batch is refused: every long queue is stuck")
+    known = "advertised" if "max_batch_events" in probe.around.limits else "contract's"
+    note = f"{len(events)} events: the {known} max_batch_events"
+    reply = probe.post(events, patient=True, note=note)
+    rows = reply.expect_results("a full batch is refused: every long queue goes in halves or stops")
     if len(rows) != len(events):
         raise reply.fail(f"{len(events)} results", f"{len(rows)} results")
     probe.taken(reply, events[:1] + events[-1:], "the ends of a full batch are cut off")

@@ -31,13 +31,16 @@ def place_of_the_bad_event_does_not_matter(probe: Probe, case: Case) -> None:
     probe.taken(reply, good, "the batch ends at its first bad event")
 
 
+_ROLLED_BACK = "success was said for events that are not there: rolled back with the bad one?"
+
+
 @check("SKR-PAR-07")
 def good_events_beside_a_bad_one_are_stored(probe: Probe, case: Case) -> None:
     first, bad, last = probe.make.events(3)
     reply = probe.post([first, _break(bad), last], note="good, bad, good")
     probe.taken(reply, [first, last], _PAYS)
     reply = probe.post([first, last], note="the good ones again")
-    probe.repeated(reply, [first, last], "success was said, but the good events were not stored")
+    probe.repeated(reply, [first, last], _ROLLED_BACK)
 
 
 @check("SKR-PAR-05")

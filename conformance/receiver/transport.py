@@ -1,7 +1,11 @@
 """TRN: the route, the status and the shape of the answer."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from spec_kitty_sync.conformance.exchange import Request
 from spec_kitty_sync.conformance.probe import TAKEN, Probe
+from spec_kitty_sync.conformance.reply import CheckFailed, grouped
 from spec_kitty_sync.conformance.suite import Case, check
 
 _SLOW_MS = 30_000
@@ -10,9 +14,21 @@ _SLOW_MS = 30_000
 @check("SKR-TRN-01")
 def gzip_batch_is_accepted(probe: Probe, case: Case) -> None:
     event = probe.make.event()
-    probe.taken(
-        probe.post([event]), [event], "a valid event is not taken: producers try it for ever"
-    )
+    reply = probe.post([event])
+    try:
+        probe.taken(reply, [event], "a valid event is not taken: producers try it for ever")
+    except CheckFailed as failed:
+        raise failed.beside(grouped(_variations(probe))) from None
+
+
+def _variations(probe: Probe) -> Iterator[tuple[str, str]]:
+    """Send fresh events in other forms: what is taken says what the receiver stumbles over."""
+    reply = probe.post([probe.make.event()], encoding=None, note="without gzip")
+    yield "without gzip", reply.exchange.gist
+    for name in ("X-Spec-Kitty-Sync-Protocol", "Accept-Encoding", "User-Agent"):
+        request = probe.batch_request([probe.make.event()], note=f"without {name}")
+        kept = tuple(pair for pair in request.headers if pair[0] != name)
+        yield f"without {name}", probe.send(replace(request, headers=kept)).exchange.gist
 
 
 @check("SKR-TRN-02")

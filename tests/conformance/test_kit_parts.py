@@ -176,7 +176,7 @@ def test_exchange_survives_its_json_form() -> None:
     [
         (401, "{}", "refreshes its token once"),
         (404, "{}", "stops the drain"),
-        (413, "{}", "halves the batch"),
+        (413, "{}", "sends the batch in halves"),
         (429, "{}", "Retry-After"),
         (502, "{}", "stay undelivered"),
         (201, "{}", "stops the drain"),

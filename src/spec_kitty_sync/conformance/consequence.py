@@ -39,7 +39,7 @@ def _of_status(status: int) -> str:
     if status == 401:
         return "refreshes its token once, then stops: nothing is delivered"
     if status == 413:
-        return "halves the batch until one event is left, then gives that event up"
+        return "sends the batch in halves; an event that is too large alone is given up"
     if status in {429, 503}:
         return "waits as Retry-After says, then sends the batch again"
     if status == 408 or status >= 500:

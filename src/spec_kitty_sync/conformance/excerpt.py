@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _SHORT_BODY: Final = 300
+_FEW: Final = {"events": 2, "results": 7}
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _UUID4: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TIME: Final = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -32,11 +33,13 @@ _ORDINARY: Final[dict[str, Callable[[Any], bool]]] = {
 }
 
 
-def excerpt(text: str, key: str, about: str) -> str:
+def excerpt(text: str, key: str, about: str, heard: str = "") -> str:
     """Return what matters of a JSON *text*: in list *key*, the entries with the id *about*.
 
-    Without *about*, or where nothing can be found, all entries stay. Ordinary fields of events
-    are counted, not shown. Text that is not JSON comes back as it is, short text with more spaces.
+    Without *about*, or where nothing can be found, all entries stay; of a few others, id and the
+    fields that the answer *heard* speaks of. Ordinary fields of events are counted, not shown,
+    unless *heard* names them. Text that is not JSON comes back as it is, short text with more
+    spaces.
     """
     if len(text) < _SHORT_BODY:
         return _spaced(text)
@@ -49,9 +52,12 @@ def excerpt(text: str, key: str, about: str) -> str:
     if not isinstance(entries, list):
         return text
     found = [one for one in entries if isinstance(one, dict) and one.get("event_id") == about]
-    shown = [_plain(one) for one in (found or entries)]
-    hidden = len(entries) - len(shown)
-    inside = ([f"… {hidden} other{'s' * (hidden != 1)} …"] if hidden else []) + shown
+    chosen = found or entries
+    hidden = len(entries) - len(chosen)
+    if hidden <= _FEW.get(key, 0):
+        inside = [_plain(one, heard) if one in chosen else _hint(one, heard) for one in entries]
+    else:
+        inside = [f"… {hidden} others …"] + [_plain(one, heard) for one in chosen]
     head = "".join(f"{json.dumps(name)}: {json.dumps(value)}, " for name, value in others.items())
     return f'{{{head}"{key}": [{", ".join(inside)}]}}'
 
@@ -61,13 +67,25 @@ def _spaced(text: str) -> str:
     return text.replace('","', '", "').replace('":', '": ').replace("},{", "}, {")
 
 
-def _plain(entry: Any) -> str:
+def _hint(entry: Any, heard: str) -> str:
+    """Return an entry that the finding is not about: its id, and what the answer speaks of."""
+    if not isinstance(entry, dict) or "payload" not in entry:
+        return json.dumps(entry, ensure_ascii=False)
+    told = {
+        name: value
+        for name, value in entry.items()
+        if name == "event_id" or (name in heard and name in _ORDINARY)
+    }
+    return f"{json.dumps(told, ensure_ascii=False)[:-1]}, …}}"
+
+
+def _plain(entry: Any, heard: str) -> str:
     if not isinstance(entry, dict) or "payload" not in entry:
         return json.dumps(entry, ensure_ascii=False)
     unusual = {
         name: value
         for name, value in entry.items()
-        if name not in _ORDINARY or not _ORDINARY[name](value)
+        if name in heard or name not in _ORDINARY or not _ORDINARY[name](value)
     }
     hidden = len(entry) - len(unusual)
     text = json.dumps(unusual, ensure_ascii=False)

@@ -10,7 +10,8 @@ from spec_kitty_sync.conformance.consequence import consequence_of
 from spec_kitty_sync.conformance.excerpt import excerpt
 from spec_kitty_sync.conformance.exchange import Exchange
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
-from spec_kitty_sync.conformance.reply import shorten, visible
+from spec_kitty_sync.conformance.reply import grouped, shorten, visible
+from spec_kitty_sync.conformance.request_text import curl_command, headers_of
 
 _WIDTH = 100
 _LABEL = 13
@@ -23,7 +24,7 @@ def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".
     *folder* is where the run writes its replay capsules.
     """
     lines = [_headline(requirement, result)]
-    lines += _line("requirement", f'{requirement.clause}: "{requirement.sentence}"')
+    lines += _line("requirement", _clause(requirement))
     step = _step(result)
     if step:
         lines += _before(result, step)
@@ -37,6 +38,12 @@ def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".
         lines += _finding_lines(requirement, result, step, folder)
     lines += _line("explain", f"spec-kitty conformance explain {result.check_id}")
     return "\n".join(lines)
+
+
+def _clause(requirement: Requirement) -> str:
+    if requirement.provisional:
+        return f"provisional: {requirement.clause} has no sentence for it yet; {requirement.why}"
+    return f'{requirement.clause}: "{requirement.sentence}"'
 
 
 def _headline(requirement: Requirement, result: CheckResult) -> str:
@@ -72,13 +79,18 @@ def _summary(result: CheckResult, step: int) -> str:
 
 
 def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
-    sent = excerpt(exchange.request.text, "events", about)
-    lines = _line("sent", shorten(sent, 420) or "(no body)")
+    heard = exchange.response.text if exchange.response else ""
+    sent = excerpt(exchange.request.text, "events", about, heard)
+    headers = headers_of(exchange)
+    lines = _line("headers", shorten(headers, 300)) if headers else []
+    lines += _line("sent", shorten(sent, 420) or "(no body)")
     answer = exchange.response
     if answer is not None:
         kind = answer.header("Content-Type") or "no Content-Type"
+        if answer.header("Location"):
+            kind += f", Location {answer.header('Location')}"
         said = excerpt(answer.text, "results", about)
-        lines += _line("answered", f"{answer.status} {kind}: {shorten(said, 300)}")
+        lines += _line("answered", f"{answer.status} {kind}: {shorten(said, 480)}")
     return lines
 
 
@@ -95,8 +107,13 @@ def _finding_lines(
         effect = consequence_of(result.exchanges[step], finding.about)
     if effect:
         lines += _line("sender does", effect)
-    if result.exchanges:
-        lines += _line("ruled out", _ruled_out(result, step))
+    if finding.beside:
+        lines += _line("neighbours", shorten(finding.beside, 500))
+    if result.siblings:
+        lines += _line("other cases", shorten(grouped(result.siblings), 500))
+    ruled_out = _ruled_out(result, step)
+    if ruled_out:
+        lines += _line("ruled out", ruled_out)
     if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
         for hint in _replay_hints(requirement, result, step, folder):
             lines += _line("replay", hint)
@@ -104,11 +121,11 @@ def _finding_lines(
 
 
 def _ruled_out(result: CheckResult, step: int | None) -> str:
-    known = [f"{check_id} passed" for check_id in result.ruled_out]
+    known = [f"{', '.join(result.ruled_out)} passed"] if result.ruled_out else []
     if step:
         before = "step 1" if step == 1 else f"steps 1-{step}"
         known.append(f"{before} of this check answered as expected")
-    return ", ".join(known) or "nothing: this is the first thing asked"
+    return ", ".join(known)
 
 
 def _replay_hints(
@@ -121,12 +138,8 @@ def _replay_hints(
     if step is None or not result.exchanges[step].request.body:
         return hints
     request = result.exchanges[step].request
-    gzipped = request.header("Content-Encoding") == "gzip"
-    headers = ["-H 'Content-Type: application/json'"]
-    headers += ["-H 'Content-Encoding: gzip'"] if gzipped else []
-    headers += ['-H "Authorization: Bearer $SK_TOKEN"'] if request.header("Authorization") else []
-    data = f"{stem}.{step + 1}.{'gz' if gzipped else 'body'}"
-    return [*hints, f"curl -i {' '.join(headers)} --data-binary @{data} URL{request.path}"]
+    ending = "gz" if request.header("Content-Encoding") == "gzip" else "body"
+    return [*hints, curl_command(request, f"{stem}.{step + 1}.{ending}")]
 
 
 def capsule_stem(result: CheckResult) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.catalogue import Requirement, load_catalogue
+from spec_kitty_sync.conformance.negatives import SENT_ALONE
 from spec_kitty_sync.conformance.options import RunOptions
 from spec_kitty_sync.conformance.suite import receiver_suite
 
@@ -65,5 +66,6 @@ def plan_lines(options: RunOptions) -> list[str]:
         one = budgets().get(row.id, Budget())
         lines.append(f"{row.id:11} {one.requests:8} {one.events:8}  {row.title}")
     whole = total(rows)
-    lines.append(f"{'total':11} {whole.requests:8} {whole.events:8}  at most; nothing was sent")
+    sums = f"{'total':11} {whole.requests:8} {whole.events:8}"
+    lines.append(f"{sums}  at most, {SENT_ALONE} more for each finding; nothing was sent")
     return lines

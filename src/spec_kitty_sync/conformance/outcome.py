@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from spec_kitty_sync.conformance.exchange import Exchange
+
+_ID_FIELD = re.compile(r'"event_id": ?"[^"]*",? ?')
 
 
 class Outcome(StrEnum):
@@ -34,7 +37,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Want, got and what it means for an operator; `about` is the event id it is about."""
+    """Want, got and what it means for an operator; `about` is the event id it is about.
+
+    `beside` tells what became of the neighbours: the other edits of the same batch.
+    """
 
     expected: str
     got: str
@@ -42,11 +48,15 @@ class Finding:
     sender: str = ""
     step: int = 0
     about: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One case of one check after it ran, or the reason why it did not."""
+    """One case of one check after it ran, or the reason why it did not.
+
+    `siblings` are the other cases of the check, each with its end in a few words.
+    """
 
     check_id: str
     case: str
@@ -57,6 +67,7 @@ class CheckResult:
     finding: Finding | None = None
     exchanges: tuple[Exchange, ...] = ()
     ruled_out: tuple[str, ...] = ()
+    siblings: tuple[tuple[str, str], ...] = ()
     duration_ms: float = 0.0
     requests: int = 0
     events_sent: int = 0
@@ -65,6 +76,12 @@ class CheckResult:
     @property
     def name(self) -> str:
         return f"{self.check_id}[{self.case}]" if self.case else self.check_id
+
+    @property
+    def in_short(self) -> str:
+        """The end in a few words, without ids: `failed (2 results, none for number 3 of 3)`."""
+        word = self.outcome.value.replace("_", " ")
+        return f"{word} ({_ID_FIELD.sub('', self.finding.got)})" if self.finding else word
 
 
 def verdict_of(results: Iterable[CheckResult], missing: int = 0) -> Verdict:

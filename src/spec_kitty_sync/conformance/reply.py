@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from spec_kitty_sync.conformance.exchange import Exchange
@@ -29,6 +30,10 @@ class CheckFailed(Exception):
     def __init__(self, finding: Finding) -> None:
         super().__init__(f"expected {finding.expected}; got {finding.got}")
         self.finding = finding
+
+    def beside(self, neighbours: str) -> CheckFailed:
+        """Return the same failure that also tells what became of the neighbours."""
+        return CheckFailed(replace(self.finding, beside=neighbours))
 
 
 class Reply:
@@ -180,6 +185,14 @@ def reason_of(row: dict[str, Any]) -> str:
         if isinstance(value, str) and value.strip():
             return value
     return ""
+
+
+def grouped(ends: Iterable[tuple[str, str]]) -> str:
+    """Return names by how they ended: `rejected: a, b; success: c`."""
+    groups: dict[str, list[str]] = {}
+    for name, end in ends:
+        groups.setdefault(end, []).append(name)
+    return "; ".join(f"{end}: {', '.join(names)}" for end, names in groups.items())
 
 
 def shorten(text: str, limit: int = _SHORT) -> str:

@@ -127,7 +127,8 @@ def _terms(row: dict[str, Any], case: dict[str, Any]) -> str:
         said = _line_of(case["text"], "sender does")
         if said:
             terms.append(("sender does", said))
-        terms.append(("ruled out", _line_of(case["text"], "ruled out")))
+        for label in ("neighbours", "other cases", "ruled out"):
+            terms += [(label, said) for said in _lines_of(case["text"], label)]
         terms += [("replay", hint) for hint in _lines_of(case["text"], "replay")]
     told = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in terms)
     if not case["capsule"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spec_kitty_sync.conformance.catalogue import Catalogue, Requirement
 from spec_kitty_sync.conformance.client import Client, NoConnection
@@ -18,6 +18,8 @@ from spec_kitty_sync.conformance.probe import (
 )
 from spec_kitty_sync.conformance.reply import CheckFailed
 from spec_kitty_sync.conformance.suite import Case, Check, Suite
+
+_SIBLINGS_ASKED = 16
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,32 @@ class Runner:
         """Run one case once; its prerequisites run before it, unless their result is known."""
         key = (check_id, case_name)
         if key not in self._known:
-            self._known[key] = self._run(check_id, case_name)
+            self._known[key] = found = self._run(check_id, case_name)
+            if found.finding is not None:
+                self._known[key] = replace(found, siblings=self._siblings(check_id, case_name))
         return self._known[key]
+
+    def _siblings(self, check_id: str, case_name: str) -> tuple[tuple[str, str], ...]:
+        """Say how the other cases of a check ended: what they rule out narrows a finding."""
+        others = [one for one in self.suite.checks[check_id].cases if one.name != case_name]
+        if len(others) > _SIBLINGS_ASKED:
+            return ()
+        return tuple((f"[{one.name}]", self.run(check_id, one.name).in_short) for one in others)
+
+    def _ruled_out(self, requirement: Requirement) -> tuple[str, ...]:
+        """Return its prerequisites, and what else others build on and has passed already."""
+        base = {needed for row in self.catalogue.requirements for needed in row.after}
+        passed = {
+            check_id
+            for check_id in base
+            if all(
+                (check_id, case.name) in self._known
+                and self._known[check_id, case.name].outcome is Outcome.PASSED
+                for case in self.suite.checks[check_id].cases
+            )
+        }
+        ids = (row.id for row in self.catalogue.requirements)
+        return tuple(one for one in ids if one in passed or one in requirement.after)
 
     def again(self, check_id: str, case_name: str) -> CheckResult:
         """Run one case anew, with fresh ids, and forget what it gave before."""
@@ -124,7 +150,7 @@ class Runner:
             reason=ending.reason,
             finding=ending.finding,
             exchanges=tuple(redact(one, self.around.secrets) for one in exchanges),
-            ruled_out=requirement.after if ending.finding else (),
+            ruled_out=self._ruled_out(requirement) if ending.finding else (),
             duration_ms=round(spent_ms, 2),
             requests=probe.requests if probe else 0,
             events_sent=probe.events_sent if probe else 0,
