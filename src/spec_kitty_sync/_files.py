@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def make_private_dir(path: Path) -> None:
             for made in missing:
                 sync_dir(made.parent)
         elif not path.is_dir():
-            path.mkdir()  # says what is wrong with it
+            raise UnsafePathError(f"{path} is not a directory", remedy=move_away(path))
     except OSError as exc:
         raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
     _check_owner(path)
@@ -104,10 +105,17 @@ def touch_private(path: Path) -> None:
         os.close(os.open(path, flags | os.O_EXCL, _PRIVATE_FILE))
     except FileExistsError:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise UnsafePathError(f"{path} is not a regular file") from None
+            remedy = move_away(path)
+            raise UnsafePathError(f"{path} is not a regular file", remedy=remedy) from None
         _check_owner(path)
     except OSError as exc:
         raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
+
+
+def move_away(*paths: Path) -> str:
+    """Return the remedy for files that are in the way: nothing of them is lost."""
+    moves = (shlex.join(["mv", str(p), str(p.with_name(f"damaged-{p.name}"))]) for p in paths)
+    return f"Move what is there away: {', '.join(f'`{move}`' for move in moves)}."
 
 
 def _check_owner(path: Path) -> None:

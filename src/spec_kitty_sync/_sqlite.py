@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from spec_kitty_sync._files import make_private_dir, touch_private
+from spec_kitty_sync._files import make_private_dir, move_away, touch_private
 from spec_kitty_sync._locks import WriterLock
 from spec_kitty_sync.errors import (
     StoreBusyError,
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreGoneError,
     StoreReadOnlyError,
     StoreUncertainError,
     StoreVersionError,
+    UnsafePathError,
 )
 
 APPLICATION_ID = 0x534B5331  # "SKS1"
@@ -39,12 +41,55 @@ def translate(exc: sqlite3.Error, path: Path | str) -> StoreError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreBusyError(text, path=str(path))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreCorruptError(text, path=str(path))
+        return _corrupt(text, Path(path))
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StoreReadOnlyError(text, path=str(path))
     if name.startswith("SQLITE_IOERR"):
         return StoreUncertainError(text, path=str(path))
     return StoreError(text, path=str(path))
+
+
+def _corrupt(text: str, path: Path) -> StoreCorruptError:
+    """Return the error with both ways out: a backup, or a new beginning that keeps what is left."""
+    remedy = f"{StoreCorruptError.default_remedy} Without one, begin anew. {_move_database(path)}"
+    return StoreCorruptError(text, remedy=remedy, path=str(path))
+
+
+def _move_database(path: Path) -> str:
+    return move_away(*(each for each in (path, wal_of(path)) if each.exists()))
+
+
+def wal_of(path: Path) -> Path:
+    """Return the write-ahead log of the database at *path*."""
+    return path.with_name(path.name + "-wal")
+
+
+def check_place(path: Path) -> None:
+    """Raise where SQLite must not even look at *path*, for all it would say or do.
+
+    Beside a missing or empty database it throws the log away, and with it events; a reader too.
+
+    Raises:
+        UnsafePathError: a folder or the like. StoreCorruptError: only the log is left.
+    """
+    if path.exists() and not path.is_file():
+        raise UnsafePathError(f"{path} is not a regular file", remedy=move_away(path))
+    wal = wal_of(path)
+    if not _size(path) and _size(wal):
+        raise _corrupt(f"{path} is missing or empty, but its log {wal.name} is not", path)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file stands at *path* now, None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (found.st_dev, found.st_ino)
 
 
 class Store:
@@ -61,6 +106,7 @@ class Store:
         self.conn = conn
         self._writing = writing
         self._pid = os.getpid()
+        self._file = _identity(path)
 
     @property
     def read_only(self) -> bool:
@@ -103,6 +149,7 @@ class Store:
         Raises:
             StoreError: the block or the commit failed in SQLite; nothing of it remains,
                 except for StoreUncertainError, where only a new look can tell.
+            StoreGoneError: somebody removed or replaced the file; the write is lost with it.
         """
         if self.conn.in_transaction:
             yield self.conn
@@ -116,6 +163,8 @@ class Store:
                 # SQLite may have rolled back by itself, and a failed COMMIT leaves it open.
                 if conn.in_transaction:
                     conn.execute("ROLLBACK")
+            if _identity(self.path) != self._file:
+                raise StoreGoneError(f"{self.path} was removed or replaced while it was open")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -163,6 +212,7 @@ def open_store(
         StoreCorruptError, StoreReadOnlyError, StoreBusyError, UnsafePathError
     """
     make_private_dir(path.parent)
+    check_place(path)
     touch_private(path)
     try:
         conn = sqlite3.connect(
@@ -197,7 +247,8 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
     Raises:
         StoreVersionError: the schema is older or newer than this program, or not ours.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    check_place(path)
+    if not _size(path):
         return None
     conn = _connect_reader(path)
     try:
@@ -230,9 +281,8 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
             conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         except sqlite3.OperationalError as exc:
             conn.close()
-            wal = path.with_name(path.name + "-wal")
             cannot_open = (exc.sqlite_errorname or "").startswith("SQLITE_CANTOPEN")
-            if not cannot_open or (wal.exists() and wal.stat().st_size):
+            if not cannot_open or _size(wal_of(path)):
                 raise
             conn = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
     except sqlite3.Error as exc:
@@ -252,7 +302,7 @@ def check_ours(conn: sqlite3.Connection, path: Path, newest: int) -> int:
     if application != APPLICATION_ID:
         raise StoreVersionError(
             f"{path} was not made by spec-kitty-sync; it is left untouched",
-            remedy=f"Move {path} away, or set SPEC_KITTY_HOME to another directory.",
+            remedy=f"{_move_database(path)} Or set SPEC_KITTY_HOME to another directory.",
         )
     if version > newest:
         raise StoreVersionError(

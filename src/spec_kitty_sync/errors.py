@@ -11,6 +11,7 @@ SpecKittyError
 │   ├── StoreFullError, StoreBusyError, StoreCorruptError, StoreReadOnlyError
 │   ├── StoreVersionError    written by a newer version, or not ours
 │   ├── StoreUncertainError  the commit may or may not have reached the disk
+│   ├── StoreGoneError       the file was removed or replaced while it was open
 │   └── UnsafePathError      symlink, foreign owner, open permissions
 ├── TargetError
 │   ├── NoTargetError, AmbiguousTargetError, CredentialError, TargetNotFoundError
@@ -112,10 +113,10 @@ class StoreBusyError(StoreError):
 class StoreCorruptError(StoreError):
     """The journal is damaged, or is no database."""
 
+    """The file is damaged."""
+
     code = "store_corrupt"
-    default_remedy = (
-        "Run `spec-kitty sync verify`; restore a backup with `spec-kitty sync restore`."
-    )
+    default_remedy = "Restore a backup with `spec-kitty sync restore FILE`."
 
 
 class StoreReadOnlyError(StoreError):
@@ -137,6 +138,13 @@ class StoreUncertainError(StoreError):
 
     code = "store_uncertain"
     default_remedy = "Append the same event again: the same id is stored once."
+
+
+class StoreGoneError(StoreError):
+    """The file was removed or replaced while it was open; the last write is not in it."""
+
+    code = "store_gone"
+    default_remedy = "Start the program again: it opens what is there now; then repeat the work."
 
 
 class UnsafePathError(StoreError):

@@ -13,7 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spec_kitty_sync._files import make_private_dir, sync_dir, touch_private, write_atomic
+from spec_kitty_sync._files import (
+    make_private_dir,
+    move_away,
+    sync_dir,
+    touch_private,
+    write_atomic,
+)
 from spec_kitty_sync.errors import CredentialError, StoreBusyError, UnsafePathError
 
 _LOCK_WAIT_S = 30.0
@@ -66,6 +72,8 @@ def _read(path: Path) -> dict[str, Any] | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise CredentialError(f"{path} is not a file", remedy=move_away(path)) from None
     except OSError as exc:
         raise CredentialError(f"{path} cannot be read: {exc.strerror}") from exc
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:

@@ -192,13 +192,13 @@ def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
         except sqlite3.Error as exc:
             raise translate(exc, aside) from exc
         return aside
-    if not home.journal_db.exists():
-        return None
+    moved = False
     for suffix in ("", "-wal", "-shm"):
         part = home.journal_db.with_name(home.journal_db.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
-    return aside
+            moved = True
+    return aside if moved else None
 
 
 def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> int:

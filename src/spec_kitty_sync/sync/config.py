@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spec_kitty_sync._files import Home, write_atomic
+from spec_kitty_sync._files import Home, move_away, write_atomic
 from spec_kitty_sync.errors import StoreReadOnlyError, UsageError
 
 
@@ -63,11 +63,14 @@ def _sync_table(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except IsADirectoryError:
+        raise UsageError(f"{path} is not a file", remedy=move_away(path)) from None
     except OSError as exc:
         raise StoreReadOnlyError(f"cannot read {path}: {exc.strerror}", path=str(path)) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(
-            f"{path} is not valid TOML: {exc}", remedy=f"Correct {path}, or move it away."
+            f"{path} is not valid TOML: {exc}",
+            remedy=f"Correct it, or begin anew. {move_away(path)}",
         ) from exc
     table = document.get("sync", {})
     if not isinstance(table, dict):

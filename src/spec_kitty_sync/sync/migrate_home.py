@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._files import Home, make_private_dir, touch_private
-from spec_kitty_sync._sqlite import translate
+from spec_kitty_sync._sqlite import check_ours, check_place, translate
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.errors import MigrationError, SpecKittyError
@@ -32,6 +32,7 @@ from spec_kitty_sync.sync.migrate_cleanup import Cleanup, CleanupReport
 from spec_kitty_sync.sync.migrate_journal import Migrator, Parts, Progress
 from spec_kitty_sync.sync.migrate_report import MigrationReport
 from spec_kitty_sync.sync.migrate_scope import Identity, Scopes
+from spec_kitty_sync.sync.store import steps
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace, read_workspace
 
 LOCK_WAIT_S = 15.0
@@ -176,11 +177,13 @@ def _copied(settings: Settings) -> Iterator[Settings]:
 
 
 def _copy(journal: Path, target: Path) -> None:
+    check_place(journal)
     try:
         with (
             closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as origin,
             closing(sqlite3.connect(target)) as copy,
         ):
+            check_ours(origin, journal, len(steps()))  # a complaint names the original
             origin.backup(copy)
     except sqlite3.Error as exc:
         raise translate(exc, journal) from exc
