@@ -1,8 +1,14 @@
-"""Runs one scenario over and over, each time in a forked child that dies at another point.
+"""Runs one scenario over and over, each time in a forked child that is hurt at another point.
 
-A point is ("sql", n): at the n-th statement that any connection of the child begins; or
-("wire", n): at the n-th of before / sent / told of its batches. Product code knows nothing of it:
-in the child `sqlite3.connect` gives connections with a trace callback.
+A point is a kind and a number:
+
+    sql    killed at the n-th statement that any connection of the child begins
+    wire   killed at the n-th of: before a batch is sent, when it has arrived, when it is answered
+    die    killed before the n-th call that changes something on the disk
+    EIO …  that call fails (see `failing_disk.KINDS`)
+
+Product code knows nothing of it: in the child `sqlite3.connect` gives connections with a trace
+callback, and the calls are those of the preloaded `failing_disk.c`.
 """
 
 from __future__ import annotations
@@ -17,16 +23,19 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from failing_disk import FailingDisk
 from fault_stage import Scenario, Stage
 from oracle import examine
 
 from spec_kitty_sync.errors import SpecKittyError
 
 Point = tuple[str, int]
+IN_PROCESS = ("sql", "wire")
 _CONNECT = sqlite3.connect
 
 
@@ -51,19 +60,21 @@ class Fuse:
 
 @dataclass
 class Ran:
-    """What a child said, and how it ended."""
+    """What a child said, and how it ended. `failed`: how many calls failed, and the first."""
 
     acknowledged: dict[str, bytes] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
     error: dict[str, Any] | None = None
+    failed: int = 0
+    first_failed: str = ""
     killed: bool = False
 
     def hear(self, line: bytes) -> None:
         said = json.loads(line)
         if "ack" in said:
             self.acknowledged[said["ack"]] = base64.b64decode(said["body"])
-        self.points = said.get("points", self.points)
-        self.error = said.get("error", self.error)
+        for name in said.keys() & {"points", "error", "failed", "first_failed"}:
+            setattr(self, name, said[name])
 
 
 class Ground:
@@ -77,14 +88,19 @@ class Ground:
         self._template = folder / "template"
         self.stage = Stage(folder / "stage")
         (self.stage.project / ".kittify").mkdir(parents=True)
-        self.before = self._in_child(scenario.prepare, None)
+        self.before = self._in_child(scenario.prepare)
         assert self.before.error is None, self.before.error
         self.stage.folder.rename(self._template)
-        self._fresh()
-        unharmed = self._in_child(scenario.run, None)
-        assert unharmed.error is None, unharmed.error
-        self.points = unharmed.points
+        self.points = self.count()
         self._expected = scenario.outcome(self.stage) if scenario.outcome else None
+
+    def count(self, kind: str | None = None) -> dict[str, int]:
+        """Run unharmed and return how many points there are of each kind of the process, or of
+        *kind* (`count`, `count-growth`) of the disk."""
+        self._fresh()
+        ran = self._in_child(self._scenario.run, (kind, 2**31) if kind else None)
+        assert ran.error is None, ran.error
+        return ran.points
 
     def kill_at(self, *points: Point) -> int:
         """Run and die at the first point, run on from there and die at the next, …; then judge.
@@ -104,6 +120,20 @@ class Ground:
         self._judge(acknowledged)
         return died
 
+    def fail_at(self, point: Point) -> Ran:
+        """Run while the disk fails; then judge, on a disk that is well again.
+
+        Raises:
+            AssertionError: the home broke a promise, or the error said nothing useful.
+        """
+        self._fresh()
+        ran = self._in_child(self._scenario.run, point)
+        if ran.error is not None:
+            assert "crash" not in ran.error, f"{ran.first_failed}\n{ran.error['crash']}"
+            assert ran.error["remedy"], f"{ran.first_failed}: {ran.error}"
+        self._judge(self.before.acknowledged | ran.acknowledged)
+        return ran
+
     def _judge(self, acknowledged: dict[str, bytes]) -> None:
         self._scenario.check(self.stage)
         if self._scenario.outcome is not None:
@@ -116,12 +146,12 @@ class Ground:
         shutil.rmtree(self.stage.folder, ignore_errors=True)
         shutil.copytree(self._template, self.stage.folder)
 
-    def _in_child(self, task: Callable[[Stage], object], ends_at: Point | None) -> Ran:
+    def _in_child(self, task: Callable[[Stage], object], point: Point | None = None) -> Ran:
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reader)
-            _be_the_child(self.stage.folder, task, Fuse(ends_at), writer)
+            _be_the_child(self.stage.folder, task, point, writer)
         os.close(writer)
         ran = Ran()
         with os.fdopen(reader, "rb") as said:
@@ -132,22 +162,35 @@ class Ground:
         return ran
 
 
-def _be_the_child(folder: Path, task: Callable[[Stage], object], fuse: Fuse, writer: int) -> None:
+def _be_the_child(
+    folder: Path, task: Callable[[Stage], object], point: Point | None, writer: int
+) -> None:
     def say(message: dict[str, object]) -> None:
         os.write(writer, json.dumps(message).encode() + b"\n")
 
-    code = 1
-    try:
+    with suppress(BaseException):
+        fuse = Fuse(point)
         sqlite3.connect = fuse.connect  # type: ignore[assignment]
-        try:
-            task(Stage(folder, say, lambda where: fuse.burn("wire")))
-        except SpecKittyError as exc:
-            facts = {"code": exc.code, "message": exc.message, "remedy": exc.remedy}
-            say({"error": {**facts, "exit_code": exc.exit_code}})
-        say({"points": dict(fuse.burnt)})
-        code = 0
+        stage = Stage(folder, say, lambda where: fuse.burn("wire"))
+        if point is None or point[0] in IN_PROCESS:
+            _run(task, stage)
+            say({"points": dict(fuse.burnt)})
+        else:
+            disk = FailingDisk(stage.disk)
+            disk.arm(*point)
+            _run(task, stage)
+            disk.disarm()
+            say({"failed": disk.failed, "first_failed": disk.first_failed})
+            say({"points": {point[0]: disk.counted}})
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _run(task: Callable[[Stage], object], stage: Stage) -> None:
+    try:
+        task(stage)
+    except SpecKittyError as exc:
+        told = {"code": exc.code, "message": exc.message, "remedy": exc.remedy}
+        stage.say({"error": {**told, "exit_code": exc.exit_code}})
     except BaseException:  # noqa: BLE001  (whatever it is, the parent has to hear of it)
-        say({"error": {"crash": traceback.format_exc()}})
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
+        stage.say({"error": {"crash": traceback.format_exc()}})

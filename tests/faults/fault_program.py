@@ -1,9 +1,12 @@
-"""Run as a program: kill a scenario at its points and print one JSON object for each.
+"""Run as a program: hurt each scenario at its points and print one JSON object about it.
 
-usage: fault_program.py SCENARIO… [--points N] [--seed S] [--only KIND,N[,KIND,N…]]
+usage: fault_program.py SCENARIO… [--kind KIND] [--points N] [--seed S] [--again N]
+                                  [--only KIND,N[,KIND,N…]]
 
-Without --points it is every point there is; otherwise N of them, the same for the same seed, and
-always every point on the wire. A process of its own: a fork must not copy a test runner's threads.
+Without --kind the process is killed at SQL statements and around every send; with it, see
+`fault_ground`. Without --points it is every point there is; otherwise N of them, the same for the
+same seed. --again N: after each, also N more kills in the runs that go on. A process of its own,
+because a fork must not copy a test runner's threads.
 """
 
 from __future__ import annotations
@@ -15,78 +18,117 @@ import shutil
 import tempfile
 import time
 import traceback
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from failing_disk import KINDS
 from fault_ground import Ground, Point
 from fault_scenarios import DELIVERING
 from fault_scenarios_keeping import KEEPING
 
 SCENARIOS = {**DELIVERING, **KEEPING}
+_ENOUGH_FAILURES = 3
 
 
-def main() -> None:
-    options = _options()
-    for name in options.scenario:
-        with tempfile.TemporaryDirectory(prefix="sk-faults-", dir=_fast_folder()) as folder:
-            print(json.dumps(strike(name, Path(folder), options)), flush=True)
+class Strikes:
+    """All runs of one scenario, and what came of them."""
 
+    def __init__(self, name: str, folder: Path, options: argparse.Namespace) -> None:
+        self._name = name
+        self._options = options
+        self._ground = Ground(SCENARIOS[name], folder)
+        self._tried = self._kills = 0
+        self._answers: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._failures: list[dict[str, str]] = []
 
-def strike(name: str, folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    began = time.monotonic()
-    ground = Ground(SCENARIOS[name], folder)
-    failures, kills = [], 0
-    chosen = _chosen(ground.points, options)
-    for points in chosen:
-        try:
-            kills += ground.kill_at(*points)
-        except Exception:  # noqa: BLE001  (an oracle that cannot even open the home has spoken)
-            again = ",".join(f"{kind},{number}" for kind, number in points)
-            failures.append({"replay": f"{name} --only {again}", "says": traceback.format_exc()})
-            if len(failures) == 3:
+    def run(self) -> dict[str, object]:
+        began = time.monotonic()
+        chosen = self._chosen()
+        for points in chosen:
+            self._tried += 1
+            try:
+                self._strike(points)
+            except Exception:  # noqa: BLE001  (an oracle that cannot even open the home has spoken)
+                self._note_failure(points)
+            if len(self._failures) == _ENOUGH_FAILURES:
                 break
-    return {
-        "scenario": name,
-        "points": ground.points,
-        "tried": len(chosen),
-        "kills": kills,
-        "failures": failures,
-        "seconds": round(time.monotonic() - began, 2),
-    }
+        return {
+            "scenario": self._name,
+            "points": self._ground.points,
+            "tried": self._tried,
+            "kills": self._kills,
+            "answers": self._answers,
+            "calls": self._calls,
+            "failures": self._failures,
+            "seconds": round(time.monotonic() - began, 2),
+        }
+
+    def _strike(self, points: Sequence[Point]) -> None:
+        if not _is_error(points[0][0]):
+            self._kills += self._ground.kill_at(*points)
+            return
+        ran = self._ground.fail_at(points[0])
+        if ran.failed:
+            self._answers[str(ran.error["code"]) if ran.error else "went on"] += 1
+            self._calls[ran.first_failed.partition(" ")[0]] += 1
+
+    def _note_failure(self, points: Sequence[Point]) -> None:
+        again = ",".join(f"{kind},{number}" for kind, number in points)
+        replay = f"{self._name} --only {again}"
+        self._failures.append({"replay": replay, "says": traceback.format_exc()})
+
+    def _chosen(self) -> list[list[Point]]:
+        """Return the runs to make: each is one or more points, one after another."""
+        options = self._options
+        if options.only:
+            parts = options.only.split(",")
+            return [[(kind, int(n)) for kind, n in zip(parts[::2], parts[1::2], strict=True)]]
+        dice = random.Random(options.seed)
+        if options.kind:
+            counter = "count-growth" if options.kind.startswith("ENOSPC") else "count"
+            found = self._ground.count(counter)[counter]
+            self._ground.points[options.kind] = found
+            return [[(options.kind, n)] for n in _some(found, options.points, dice)]
+        points = self._ground.points
+        firsts: list[Point] = [("sql", n) for n in _some(points["sql"], options.points, dice)]
+        firsts += [("wire", n) for n in range(1, points.get("wire", 0) + 1)]
+        return [
+            [first, *(("sql", dice.randint(1, points["sql"])) for _ in range(again))]
+            for again in range(options.again + 1)
+            for first in firsts
+        ]
 
 
-def _chosen(points: dict[str, int], options: argparse.Namespace) -> list[list[Point]]:
-    """Return the runs to make: each is one or more points to die at, one after another."""
-    if options.only:
-        parts = options.only.split(",")
-        return [[(kind, int(n)) for kind, n in zip(parts[::2], parts[1::2], strict=True)]]
-    dice = random.Random(options.seed)
-    sql = range(1, points.get("sql", 0) + 1)
-    if options.points is not None and options.points < len(sql):
-        sql = sorted(dice.sample(sql, options.points))
-    firsts: list[Point] = [("sql", n) for n in sql]
-    firsts += [("wire", n) for n in range(1, points.get("wire", 0) + 1)]
-    return [
-        [first, *(("sql", dice.choice(range(1, points["sql"] + 1))) for _ in range(again))]
-        for again in range(options.again + 1)
-        for first in firsts
-    ]
+def _is_error(kind: str) -> bool:
+    return kind in KINDS and kind != "die"
 
 
-def _fast_folder() -> str | None:
+def _some(count: int, wanted: int | None, dice: random.Random) -> Sequence[int]:
+    every = range(1, count + 1)
+    return every if wanted is None or wanted >= count else sorted(dice.sample(every, wanted))
+
+
+def fast_folder() -> str | None:
     """Return a folder in memory: what a killed process wrote needs no disk to survive it."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 64 << 20
     return str(memory) if roomy else None
 
 
-def _options() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("scenario", nargs="+", choices=sorted(SCENARIOS))
+    parser.add_argument("--kind", choices=sorted(KINDS))
     parser.add_argument("--points", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--only")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name in options.scenario:
+        with tempfile.TemporaryDirectory(prefix="sk-faults-", dir=fast_folder()) as folder:
+            print(json.dumps(Strikes(name, Path(folder), options).run()), flush=True)
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ def collect(stage: Stage, reason: str = "delivered") -> None:
 
 def archive(stage: Stage) -> None:
     # A name of its own for each run: an interrupted one may leave its file behind.
-    number = len(list(stage.folder.glob("archive-*")))
+    number = len(list(stage.disk.glob("archive-*")))
     with open_home(stage.home) as store:
-        _retention(store).archive(stage.folder / f"archive-{number}.jsonl.gz")
+        _retention(store).archive(stage.disk / f"archive-{number}.jsonl.gz")
 
 
 def _retention(store: Store) -> Retention:
@@ -93,7 +93,7 @@ def _retention(store: Store) -> Retention:
 def archived_bytes_are_in_an_archive(stage: Stage) -> None:
     """Whatever archive cleared stands, whole, in a file that can be read."""
     kept = set()
-    for path in stage.folder.glob("archive-*"):
+    for path in stage.disk.glob("archive-*"):
         try:
             kept |= set(gzip.decompress(path.read_bytes()).splitlines())
         except (EOFError, OSError):

@@ -62,11 +62,11 @@ def old_queues(stage: Stage) -> None:
 def real_queues(stage: Stage) -> None:
     """Unpack real divergent queues, one of them with a write-ahead log, beside made ones."""
     home = stage.home.root
-    unpacked = unpack("c-divergent", stage.folder / "unpacked")
+    unpacked = unpack("c-divergent", stage.disk / "unpacked")
     shutil.copytree(unpacked, home)
-    for path in unpack("f-wal", stage.folder / "unpacked").glob("queues/*f2.db*"):
+    for path in unpack("f-wal", stage.disk / "unpacked").glob("queues/*f2.db*"):
         shutil.copy2(path, home / "queues" / path.name)
-    shutil.rmtree(stage.folder / "unpacked")
+    shutil.rmtree(stage.disk / "unpacked")
     write_queue(home / "queue.db", [event(n) for n in range(40)])
     write_queue(home / "queues" / "queue-aa.db", [event(n) for n in range(30, 50)])
     rows = [(f"x{n}", "[]") for n in range(5)] + [(event(90)["event_id"], json.dumps(event(90)))]
@@ -120,7 +120,7 @@ def _to_correct(stage: Stage) -> None:
     """Leave two events for correction; whoever corrects them may get them back either way."""
     half_delivered(stage)
     append(Stage(stage.folder), [make_event(_REPLACED), make_event(_DISCARDED)])
-    (stage.folder / "new.json").write_bytes(_replacement())
+    (stage.disk / "new.json").write_bytes(_replacement())
 
 
 def _replacement() -> bytes:
@@ -128,7 +128,7 @@ def _replacement() -> bytes:
 
 
 def correct(stage: Stage) -> None:
-    replace_events(stage.settings, stage.folder / "new.json", reason="better")
+    replace_events(stage.settings, stage.disk / "new.json", reason="better")
     with suppress(SpecKittyError):  # a second run finds it discarded
         discard_events(stage.settings, [make_event(_DISCARDED).event_id], reason="junk")
     retry_events(stage.settings, RetryChoice(states=("rejected", "terminal_failed")))
@@ -142,14 +142,14 @@ def _old_or_new(stage: Stage) -> None:
 
 
 def _back_up(stage: Stage) -> None:
-    number = len(list(stage.folder.glob("backup-*.db")))
-    back_up(stage.home, stage.folder / f"backup-{number}.db")
+    number = len(list(stage.disk.glob("backup-*.db")))
+    back_up(stage.home, stage.disk / f"backup-{number}.db")
 
 
 def _backups_are_whole_or_refused(stage: Stage) -> None:
     """A backup that was cut short is never taken for one."""
-    for path in stage.folder.glob("backup-*.db"):
-        elsewhere = Home(stage.folder / "elsewhere")
+    for path in stage.disk.glob("backup-*.db"):
+        elsewhere = Home(stage.disk / "elsewhere")
         with suppress(SpecKittyError):  # refused
             assert restore(elsewhere, path).events == 24
         shutil.rmtree(elsewhere.root, ignore_errors=True)
@@ -163,7 +163,7 @@ def _backed_up(stage: Stage) -> None:
 
 
 def _restore(stage: Stage) -> None:
-    restore(stage.home, stage.folder / "backup-0.db", clock=ManualClock())
+    restore(stage.home, stage.disk / "backup-0.db", clock=ManualClock())
 
 
 def _collect_and_shrink(stage: Stage) -> None:

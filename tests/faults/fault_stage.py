@@ -18,19 +18,26 @@ Say = Callable[[dict[str, object]], None]
 
 @dataclass(frozen=True)
 class Stage:
-    """A folder with a home, a project and a wire. `say` reaches whoever outlives the operation."""
+    """A disk with a home and a project, and a wire beside it, which no fault of the disk harms.
+
+    `say` reaches whoever outlives the operation.
+    """
 
     folder: Path
     say: Say = lambda message: None
     hook: Hook = lambda where: None
 
     @property
+    def disk(self) -> Path:
+        return self.folder / "disk"
+
+    @property
     def home(self) -> Home:
-        return Home(self.folder / "home")
+        return Home(self.disk / "home")
 
     @property
     def project(self) -> Path:
-        return self.folder / "project"
+        return self.disk / "project"
 
     @property
     def settings(self) -> Settings:
