@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= auto
 
-.PHONY: demo test check proof clean
+.PHONY: demo test check proof bench clean
 
 demo: $(STAMP)
 	$(BIN)/python -m spec_kitty_sync.cli.demo
@@ -20,6 +20,9 @@ check: $(STAMP)
 
 proof: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m proof
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run_all.py
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,22 +1,22 @@
 """Judging events: dicts in memory, and a JSON Lines file from its bytes to its report.
 
 Prints JSON with events per second, and the peak memory of the whole command for a short and a
-long file: the difference is what an event costs. Floor: pydantic on the same dicts, and
-`json.loads` before it for the file.
+long file: the difference is what an event costs. Floor: two pydantic models on the same dicts, and
+`json.loads` before them for the file.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
+import floors
+from figures import Figure, in_turn, report, seconds
 from sample_events import make_event
 
 from spec_kitty_sync.diagnose import Diagnosis, Report, Rules
@@ -44,17 +44,6 @@ def write_file(path: Path, count: int, *, invalid_every: int = 0) -> Path:
     return path
 
 
-def rate(count: int, runs: int, work: Callable[[], object]) -> int:
-    """Return the median of *count* per second over *runs*, after one to warm up."""
-    work()
-    took = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return round(count / statistics.median(took))
-
-
 def judge_file(path: Path) -> Report:
     """Judge the file at *path* as the command does."""
     validator = Rules().validator(default_registry())
@@ -62,6 +51,12 @@ def judge_file(path: Path) -> Report:
     for _ in diagnosis.results():
         pass
     return diagnosis.report()
+
+
+def judge_lines(path: Path) -> None:
+    """Judge the file as the floor does."""
+    with path.open("rb") as stream:
+        floors.judge(json.loads(line) for line in stream)
 
 
 def judge_dicts(events: Iterable[object]) -> None:
@@ -92,15 +87,25 @@ def main() -> None:
         mixed = write_file(Path(scratch) / "mixed.jsonl", args.n, invalid_every=10)
         assert judge_file(valid).summary.valid == args.n
         assert judge_file(mixed).summary.invalid == -(-args.n // 10)
-        results = {
-            "dicts_per_s": rate(args.n, args.runs, lambda: judge_dicts(events)),
-            "jsonl_per_s": rate(args.n, args.runs, lambda: judge_file(valid)),
-            "jsonl_10pct_invalid_per_s": rate(args.n, args.runs, lambda: judge_file(mixed)),
-            "peak_short_mib": peak_mib(mixed),
-        }
+        dicts = in_turn(
+            lambda: args.n / seconds(lambda: judge_dicts(events)),
+            lambda: args.n / seconds(lambda: floors.judge(events)),
+            args.runs,
+        )
+        lines = in_turn(
+            lambda: args.n / seconds(lambda: judge_file(valid)),
+            lambda: args.n / seconds(lambda: judge_lines(valid)),
+            args.runs,
+        )
+        short_mib = peak_mib(mixed)
         long = write_file(Path(scratch) / "long.jsonl", args.long, invalid_every=10)
-        results["peak_long_mib"] = peak_mib(long)
-    print(json.dumps({"bench": "diagnose_events", "args": vars(args), "results": results}))
+        long_mib = peak_mib(long)
+    figures = [
+        Figure("diagnose, dicts in memory", dicts[0], "/s", *dicts[1:], at_least=0.7),
+        Figure("diagnose from JSONL bytes", lines[0], "/s", *lines[1:], at_least=0.7),
+        Figure(f"  peak memory, {args.long:,} events", long_mib, "MiB", at_most=short_mib + 2),
+    ]
+    report("diagnose_events", args, figures, peak_short_mib=short_mib)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Drain N events to a local stub, beside a floor that does the same with nothing around it.
 
-Prints JSON: events per second of both, the ratio run by run, and our peak memory. The floor is
-plain code: select behind a mark, join, gzip 6, one kept-open http.client connection, one
-executemany and one commit per batch; with `--floor overlap` it also sends from a thread.
+Prints JSON: events per second of both for each size, how the rate changes with the size, and the
+rate against answers that come late. The floor is plain code: select behind a mark, join, gzip 6,
+one kept-open http.client connection, one executemany and one commit per batch.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ import argparse
 import gzip
 import http.client
 import json
-import queue
-import resource
 import sqlite3
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fast_stub import fast_stub
+from figures import Figure, in_turn, report
 from sample_events import make_bodies
 
 from spec_kitty_sync._clock import SystemClock
@@ -90,39 +88,20 @@ class Floor:
         self.conn.executemany(_FLOOR_RECORD, values)
         self.conn.execute("COMMIT")
 
-    def simple(self) -> None:
+    def drain(self) -> None:
         after = 0
         while (chosen := self.prepare(after)) is not None:
             rows, body = chosen
             self.record(rows, self.send(body))
             after = rows[-1][0]
 
-    def overlap(self) -> None:
-        to_send: queue.Queue[bytes | None] = queue.Queue()
-        answers: queue.Queue[bytes] = queue.Queue()
 
-        def work() -> None:
-            while (body := to_send.get()) is not None:
-                answers.put(self.send(body))
-
-        sender = threading.Thread(target=work)
-        sender.start()
-        chosen = self.prepare(0)
-        while chosen is not None:
-            rows, body = chosen
-            to_send.put(body)
-            chosen = self.prepare(rows[-1][0])
-            self.record(rows, answers.get())
-        to_send.put(None)
-        sender.join()
-
-
-def floor_rate(n: int, url: str, *, kind: str) -> float:
+def floor_rate(n: int, url: str) -> float:
     """Return the floor's events per second."""
     with tempfile.TemporaryDirectory(dir=".") as scratch:
         floor = Floor(Path(scratch) / "floor.db", make_bodies(n), url)
         start = time.perf_counter()
-        floor.overlap() if kind == "overlap" else floor.simple()
+        floor.drain()
         taken = time.perf_counter() - start
         (count,) = floor.conn.execute("SELECT count(*) FROM ledger").fetchone()
         assert count == n
@@ -156,27 +135,37 @@ def our_rate(n: int, url: str) -> float:
 def main() -> None:
     """Measure both sides in turn and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--delay-ms", type=float, default=0.0)
-    parser.add_argument("--floor", choices=["simple", "overlap", "none"], default="simple")
+    parser.add_argument("--late", type=int, default=20_000, help="events with late answers")
+    parser.add_argument("--delay-ms", type=float, default=50.0)
     args = parser.parse_args()
-    ours, floors = [], []
+    figures = []
+    rates: dict[int, float] = {}
+    with fast_stub() as url:
+        our_rate(1000, url)
+        for n in args.sizes:
+            ours, floor, ratio = in_turn(
+                lambda n=n: our_rate(n, url), lambda n=n: floor_rate(n, url), args.runs
+            )
+            rates[n] = ours
+            at_least = 0.6 if n < 100_000 else None
+            figures.append(Figure(f"drain {n:,}", ours, "/s", floor, ratio, at_least=at_least))
+    for small, large in zip(args.sizes, args.sizes[1:], strict=False):
+        least = 0.85 if small == 1000 else 0.65
+        name = f"  rate({large:,}) / rate({small:,})"
+        figures.append(Figure(name, rates[large] / rates[small], "x", at_least=least))
+    figures.append(late_answers(args))
+    report("drain_events", args, figures)
+
+
+def late_answers(args: argparse.Namespace) -> Figure:
+    """Return the rate against a receiver whose answers are late, beside batches ÷ latency."""
+    possible = _BATCH / (args.delay_ms / 1000)
     with fast_stub(args.delay_ms) as url:
-        our_rate(min(args.n, 1000), url)
-        for _ in range(args.runs):
-            if args.floor != "none":
-                floors.append(floor_rate(args.n, url, kind=args.floor))
-            ours.append(our_rate(args.n, url))
-    ratios = [a / b for a, b in zip(ours, floors, strict=False)]
-    results = {
-        "median_per_s": round(statistics.median(ours)),
-        "floor_median_per_s": round(statistics.median(floors)) if floors else None,
-        "ratio_median": round(statistics.median(ratios), 3) if ratios else None,
-        "per_s": [round(rate) for rate in ours],
-        "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-    }
-    print(json.dumps({"bench": "drain_events", "args": vars(args), "results": results}, indent=1))
+        rate = statistics.median(our_rate(args.late, url) for _ in range(3))
+    name = f"drain {args.late:,}, answers {args.delay_ms:g} ms late"
+    return Figure(name, rate, "/s", possible, rate / possible, at_least=0.85)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from fast_stub import fast_stub
+from figures import Figure, report
 
 
 def fill(home_dir: str, n: int) -> None:
@@ -82,12 +83,12 @@ def main() -> None:
                 run("fill", scratch + "/home", str(n))
                 delivered, imported, peaks[n] = json.loads(run("drain", scratch + "/home", url))
                 assert delivered == n
-    results = {
-        "peak_rss_mib": peaks,
-        "growth_mib": round(peaks[args.n[1]] - peaks[args.n[0]], 1),
-        "imports_alone_mib": imported,
-    }
-    print(json.dumps({"bench": "drain_memory", "args": vars(args), "results": results}, indent=1))
+    small, large = args.n
+    figures = [
+        Figure(f"peak memory of a drain of {large:,}", peaks[large], "MiB", at_most=45),
+        Figure(f"  more than of {small:,}", peaks[large] - peaks[small], "MiB", at_most=5),
+    ]
+    report("drain_memory", args, figures, imports_alone_mib=imported)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 """Whole emits: clock, git facts, validation, append, one fsync each; in one process and in eight.
 
 Prints JSON: rate, p50 and p99 of one process, and events per second of eight beside each other.
+The target is what spec-kitty-cli 3.2.7 does on the machine of the figures: 97/s, times 25.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from figures import Figure, report
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.sync.config import Settings, write_settings
@@ -99,13 +101,18 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     args = parser.parse_args()
     runs = [single(args.n) for _ in range(args.runs)]
-    results = {
-        "per_s": round(statistics.median(args.n / sum(took) for took in runs), 1),
-        "p50_us": round(statistics.median(took[len(took) // 2] for took in runs) * 1e6, 1),
-        "p99_us": round(statistics.median(took[int(len(took) * 0.99)] for took in runs) * 1e6, 1),
-        "together_per_s": round(together(args.processes, args.n // 2), 1),
-    }
-    print(json.dumps({"bench": "emit_rate", "args": vars(args), "results": results}))
+    rate = statistics.median(args.n / sum(took) for took in runs)
+    p50, p99 = (
+        statistics.median(took[int(len(took) * share)] for took in runs) * 1e3
+        for share in (0.5, 0.99)
+    )
+    many = together(args.processes, args.n // 2)
+    figures = [
+        Figure("whole emit", rate, "/s", at_least=25 * 97),
+        Figure("  p50 of an emit", p50, "ms", at_most=0.4),
+        Figure(f"  {args.processes} processes emitting", many, "/s"),
+    ]
+    report("emit_rate", args, figures, p99_ms=round(p99, 2))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Migrate 5 queues of 2,000 (or more) events, and run again over unchanged sources.
 
-Prints one JSON object: events per second of the first run, and how much faster the second is.
-Compare with the floor in turn: `pair.py` of the yardstick folder.
+Prints one JSON object: events per second of the first run beside the floor's (read, parse, hash,
+insert with provenance), and how much faster the second is.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import sqlite3
 import statistics
 import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+
+import floors
+from figures import Figure, in_turn, report, seconds
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.sync.config import Settings
@@ -93,27 +95,38 @@ def measure(queues: int, per_queue: int) -> tuple[float, float]:
     return took[0], took[1]
 
 
+def floor_rate(queues: int, per_queue: int) -> float:
+    """Return the floor's events per second."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_queues(Path(folder), queues, per_queue)
+        paths = sorted((Path(folder) / "queues").iterdir())
+        total = queues * per_queue
+        took = seconds(lambda: floors.migrate(paths, Path(folder) / "floor.db"))
+        return total / took
+
+
 def main() -> None:
+    """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--dbs", type=int, default=5)
     options.add_argument("--per-db", type=int, default=2000)
     options.add_argument("--runs", type=int, default=5)
     args = options.parse_args()
     measure(1, 10)  # imports and compiled schemas are paid once per process, not per event
-    runs = [measure(args.dbs, args.per_db) for _ in range(args.runs)]
-    first = statistics.median(run[0] for run in runs)
-    ratio = statistics.median(run[0] / run[1] for run in runs)
-    result = {
-        "bench": "migrate_queues",
-        "args": vars(args),
-        "python": platform.python_version(),
-        "results": {
-            "median_s": round(first, 4),
-            "events_per_s": round(args.dbs * args.per_db / first),
-            "unchanged_rerun_times_faster": round(ratio, 1),
-        },
-    }
-    print(json.dumps(result, indent=1))
+    again: list[float] = []
+
+    def ours() -> float:
+        first, second = measure(args.dbs, args.per_db)
+        again.append(first / second)
+        return args.dbs * args.per_db / first
+
+    rates = in_turn(ours, lambda: floor_rate(args.dbs, args.per_db), args.runs)
+    name = f"migrate {args.dbs} x {args.per_db:,}"
+    figures = [
+        Figure(name, rates[0], "/s", *rates[1:], at_least=0.65),
+        Figure("  unchanged re-run, times faster", statistics.median(again), "x", at_least=5),
+    ]
+    report("migrate_queues", args, figures)
 
 
 if __name__ == "__main__":

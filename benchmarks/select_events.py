@@ -8,13 +8,14 @@ index, new events above a mark.
 from __future__ import annotations
 
 import argparse
-import json
 import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from figures import Figure, report
 
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync._files import Home
@@ -106,16 +107,19 @@ def floor(settled: int, runs: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settled", type=int, nargs="*", default=[0, 1000, 100_000])
+    parser.add_argument("--settled", type=int, nargs="*", default=[0, 100_000, 1_000_000])
     parser.add_argument("--runs", type=int, default=9)
     args = parser.parse_args()
-    rows = {}
+    figures, times = [], {}
     for settled in args.settled:
-        mine, plain = ours(settled, args.runs), floor(settled, args.runs)
-        rows[settled] = {"ms": mine, "floor_ms": plain, "ratio": round(mine / plain, 2)}
-    growth = rows[max(args.settled)]["ms"] / rows[min(args.settled)]["ms"]
-    results = {"by_settled": rows, "growth": round(growth, 2)}
-    print(json.dumps({"bench": "select_events", "args": vars(args), "results": results}, indent=1))
+        times[settled], plain = ours(settled, args.runs), floor(settled, args.runs)
+        name = f"select 1,000 behind {settled:,}, 1 % stuck"
+        at_most = 3 if settled == 100_000 else None
+        figures.append(Figure(name, times[settled], "ms", at_most=at_most))
+        figures.append(Figure("  the plain query", plain, "ms"))
+    growth = times[max(times)] / times[min(times)]
+    figures.append(Figure(f"  t({max(times):,}) / t({min(times):,})", growth, "x", at_most=4))
+    report("select_events", args, figures)
 
 
 if __name__ == "__main__":

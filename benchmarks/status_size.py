@@ -8,7 +8,6 @@ drained, `half` is half-way through its first drain, `done` has delivered everyt
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from figures import Figure, report
 from sample_events import make_bodies
 
 from spec_kitty_sync._clock import SystemClock
@@ -119,8 +119,21 @@ def main() -> None:
     first, last = str(args.sizes[0]), str(args.sizes[-1])
     beside = {size: _beside_floor(found) for size, found in results.items()}
     # Both beside the floor of their own minute: the machine is not equally busy all the time.
-    ratios = {name: round(beside[last][name] / beside[first][name], 2) for name in beside[first]}
-    print(json.dumps({"sizes": results, "large_to_small": ratios, "to_floor": beside}, indent=2))
+    growth = max(beside[last][name] / beside[first][name] for name in beside[first])
+    worst = max(ratio for found in beside.values() for ratio in found.values())
+    done = results[last]["done"]
+    figures = [
+        Figure(
+            f"sync status, {int(last):,} events",
+            done["command_ms"],
+            "ms",
+            done["floor_ms"],
+            worst,
+            at_most=2.3,
+        ),
+        Figure(f"  growth from {int(first):,} events", growth, "x", at_most=2),
+    ]
+    report("status_size", args, figures, sizes=results, to_floor=beside)
 
 
 if __name__ == "__main__":
