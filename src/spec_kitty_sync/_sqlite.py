@@ -40,7 +40,7 @@ def translate(exc: sqlite3.Error, path: Path | str) -> StoreError:
         return StoreFullError(text, path=str(path))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreBusyError(text, path=str(path))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "no such table" in text:
         return _corrupt(text, Path(path))
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StoreReadOnlyError(text, path=str(path))

@@ -54,7 +54,7 @@ def login(
     from spec_kitty_sync.delivery.urls import canonical_url
     from spec_kitty_sync.sync.target_authority import resolve_target
 
-    url = canonical_url(server) if server else resolve_target(settings).require()
+    url = canonical_url(server) if server else resolve_target(settings, with_login=False).require()
     client = _auth(settings, url)
     client.login(username, password)
     return client.state()

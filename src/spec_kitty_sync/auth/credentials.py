@@ -142,7 +142,9 @@ def save_credentials(path: Path, credentials: Credentials) -> None:
         known = None  # an unreadable file is what a login repairs
     document = tomlkit.parse(path.read_text("utf-8")) if known else tomlkit.document()
     for table, values in _tables(credentials).items():
-        section = document.setdefault(table, tomlkit.table())
+        if not isinstance(document.get(table), dict):
+            document[table] = tomlkit.table()
+        section = document[table]
         for key, value in values.items():
             if value is None:
                 section.pop(key, None)

@@ -166,20 +166,26 @@ def restore(
 
 @contextmanager
 def _present(home: Home) -> Iterator[Store | None]:
-    """Yield the live database, or None where it is missing or beyond reading."""
+    """Yield the live database, or None where it is missing or damaged anywhere."""
     if not home.journal_db.exists():
         yield None
         return
     try:
         store = open_home(home)
-        store.conn.execute(_COUNT).fetchone()
-    except (StoreError, sqlite3.Error) as exc:
-        if isinstance(exc, StoreVersionError):
-            raise
+    except StoreVersionError:
+        raise
+    except StoreError:
         yield None
         return
     with store:
-        yield store
+        yield store if _sound(store.conn) else None
+
+
+def _sound(conn: sqlite3.Connection) -> bool:
+    try:
+        return bool(conn.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
+    except sqlite3.Error:
+        return False
 
 
 def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:

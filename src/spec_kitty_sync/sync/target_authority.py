@@ -76,13 +76,19 @@ class ResolvedSyncTarget:
         return self.resolved_server_url
 
 
-def resolve_target(settings: Settings, config: SyncConfig | None = None) -> ResolvedSyncTarget:
-    """Return the one answer to "where do events go" for this home and environment."""
+def resolve_target(
+    settings: Settings, config: SyncConfig | None = None, *, with_login: bool = True
+) -> ResolvedSyncTarget:
+    """Return the one answer to "where do events go" for this home and environment.
+
+    Without *with_login* the credentials are not read: a damaged file must not keep anybody from
+    logging in again.
+    """
     config = config or SyncConfig.load(settings.home)
     configured = _tidy(config.server_url, "config.toml sync.server_url")
     env = _tidy(settings.env("SPEC_KITTY_SAAS_URL"), "SPEC_KITTY_SAAS_URL")
     mode, url = _decide(configured, env, settings.env("SPEC_KITTY_TARGET_OVERRIDE"))
-    credentials = credentials_for(url, settings.home) if url else None
+    credentials = credentials_for(url, settings.home) if url and with_login else None
     user = credentials.username if credentials else None
     team = credentials.team_slug if credentials else None
     scope = build_queue_scope(url, user, team) if url and user else None

@@ -13,7 +13,7 @@ from desk import Desk, Ran
 from small_receiver import SmallReceiver
 
 _COMMAND = re.compile(r"`([^`]+)`")
-_FIRST_WORDS = ("spec-kitty", "chmod", "unset", "export")
+_FIRST_WORDS = ("spec-kitty", "chmod", "mv", "unset", "export")
 LOGIN = ("--username", "ada", "--password-env", "SK_PASSWORD")
 
 Arrange = Callable[[Desk, SmallReceiver], None]
