@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _JOURNAL = """
 CREATE TABLE IF NOT EXISTS journal(seq INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE,
     event_type TEXT NOT NULL, body BLOB NOT NULL, occurred_at TEXT NOT NULL,
@@ -44,7 +45,7 @@ def open_journal(path: Path) -> sqlite3.Connection:
 def new_id() -> str:
     """Return a fresh ULID."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join([_DIGITS[value >> shift & 31] for shift in range(125, -1, -5)])
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def row_of(event: Mapping[str, Any]) -> tuple[Any, ...]:

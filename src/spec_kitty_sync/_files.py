@@ -66,10 +66,10 @@ class Home:
         return self
 
 
-def make_private_dir(path: Path) -> None:
+def make_private_dir(path: Path, *, durable: bool = True) -> None:
     """Create *path* with mode 0700 unless it exists; an existing one must be ours.
 
-    A new one outlives a power cut: what is stored in it is no safer than its name.
+    *durable*: a new one outlives a power cut, for what is stored in it is no safer than its name.
 
     Raises:
         UnsafePathError: it belongs to another user.
@@ -79,7 +79,7 @@ def make_private_dir(path: Path) -> None:
         if not path.exists():
             missing = [each for each in (path, *path.parents) if not each.exists()]
             path.mkdir(mode=_PRIVATE_DIR, parents=True, exist_ok=True)
-            for made in missing:
+            for made in missing if durable else ():
                 sync_dir(made.parent)
         elif not path.is_dir():
             raise UnsafePathError(f"{path} is not a directory", remedy=move_away(path))

@@ -38,7 +38,7 @@ def drain_lock(
     Raises:
         DrainLockedError: another process still holds it after *wait_s*; the message says who.
     """
-    make_private_dir(locks_dir)
+    make_private_dir(locks_dir, durable=False)
     path = locks_dir / f"drain-{target_id}.lock"
     touch_private(path)
     lock = FileLock(path)
