@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from spec_kitty_sync.conformance.adapter import Adapter
 from spec_kitty_sync.conformance.builder import JsonObject
+from spec_kitty_sync.conformance.child import Child, kill_group
 from spec_kitty_sync.conformance.probe import ControlFailed, NotApplicable
 from spec_kitty_sync.conformance.producer_events import Captured, event_bytes
 from spec_kitty_sync.conformance.stub import (
@@ -22,7 +22,7 @@ from spec_kitty_sync.conformance.stub import (
     StubServer,
     per_event,
 )
-from spec_kitty_sync.conformance.trial import Ran, Trial, kill_group
+from spec_kitty_sync.conformance.trial import Ran, Trial
 
 PRINTED_ID: Final = re.compile(r"\b[0-7][0-9A-Za-z]{25}\b")
 _USER: Final = "kit@example.com"
@@ -264,7 +264,7 @@ class ProducerTrial(Trial):
 
         *stored*: the receiver had taken the batch by then.
         """
-        children: list[subprocess.Popen[bytes]] = []
+        children: list[Child] = []
 
         def answer(request: StubRequest, stub: StubServer) -> StubReply:
             reply = per_event()(request, stub) if stored else StubReply()

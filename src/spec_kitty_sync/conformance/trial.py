@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spec_kitty_sync.conformance.adapter import Adapter
+from spec_kitty_sync.conformance.child import Child, Spawn, kill_group, spawn
 from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
 from spec_kitty_sync.conformance.outcome import Finding
 from spec_kitty_sync.conformance.reply import CheckFailed, shorten
@@ -60,6 +59,7 @@ class Trial:
         self.exchanges: list[Exchange] = []
         self.environment: dict[str, str] = {}
         self.in_project = True
+        self.spawn: Spawn = spawn
         self._heard = 0
 
     def has(self, capability: str) -> bool:
@@ -85,26 +85,19 @@ class Trial:
         *,
         extra: tuple[str, ...] = (),
         values: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[bytes]:
-        """Start *command* in a process group of its own."""
+        under: tuple[str, ...] = (),
+    ) -> Child:
+        """Start *command* in a process group of its own; *under* is what starts it in turn."""
         known = {"url": self.stub.url, "home": str(self.home), "project": str(self.project)}
         known |= values or {}
         for folder in (self.home, self.project / ".kittify" if self.in_project else self.project):
             if not folder.is_file():
                 folder.mkdir(parents=True, exist_ok=True)
-        return subprocess.Popen(
-            self.adapter.argv(command, extra, known),
-            cwd=self.project,
-            env=self._environ(known),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        argv = self.adapter.argv(command, extra, known)
+        start = spawn if under else self.spawn
+        return start([*under, *argv], self.project, self._environ(known))
 
-    def finish(
-        self, child: subprocess.Popen[bytes], command: str, *, stdin: bytes = b"", note: str = ""
-    ) -> Ran:
+    def finish(self, child: Child, command: str, *, stdin: bytes = b"", note: str = "") -> Ran:
         """Wait for *child*, kill it at the deadline, and record what it did."""
         started_ms, began = time.time_ns() // 1_000_000, time.perf_counter()
         try:
@@ -117,10 +110,11 @@ class Trial:
         said = out + (b"\n" + err if err.strip() else b"")
         argv = [str(part) for part in child.args] if isinstance(child.args, list) else []
         ask = Request(RUN, _readable(argv), (), stdin, note or command)
-        answer = Response(child.returncode, (("Content-Type", "output"),), said)
+        code = child.returncode or 0
+        answer = Response(code, (("Content-Type", "output"),), said)
         spent = (time.perf_counter() - began) * 1000
         self.exchanges.append(Exchange(ask, answer, "", started_ms, spent))
-        return Ran(command, child.returncode, out, err, len(self.exchanges))
+        return Ran(command, code, out, err, len(self.exchanges))
 
     def killed_after(self, command: str, seconds: float, stdin: bytes = b"") -> Ran:
         """Start *command* and SIGKILL its process group after *seconds*, if it still runs."""
@@ -200,12 +194,6 @@ class Trial:
                 if one.request.method != RUN and event_id in one.request.text:
                     return place
         return len(self.exchanges)
-
-
-def kill_group(pid: int) -> None:
-    """Send SIGKILL to the process group of *pid*."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 def pointed(document: Any, pointer: str) -> Any:
