@@ -23,6 +23,7 @@ _EMITTED = [one for one in EXAMPLES if one.shape not in {"sync_status", "legacy_
 def hold(t: ProducerTrial, judge: Callable[[Sequence[Captured]], list[Breach]], want: str) -> None:
     """Fail unless *judge* finds nothing among the events of *t*."""
     events = t.captured()
+    t.expect(bool(events), expected="events to judge", got="none arrived")
     found = judge(events)
     t.expect(
         not found,
@@ -163,11 +164,12 @@ def no_identity_is_never_sent(t: ProducerTrial, case: Case) -> None:
     t.prepare()
     ran = t.emit()
     t.drain()
-    sent = [body for body in t.bodies() if rules.identity_breaches([t.as_captured(body)])]
+    sent = rules.identity_breaches(t.captured())
     t.expect(
         not sent,
         expected="an event without project_uuid is kept and never sent",
-        got=lambda: f"project_uuid {sent[0].get('project_uuid')!r} was sent",
+        got=lambda: f"it was sent: {sent[0].what}",
+        about=sent[0].about if sent else "",
     )
     t.expect_exit(ran, {0}, "the event is captured all the same")
     if not t.arrived():

@@ -1,4 +1,4 @@
-"""A producer in two hundred lines of standard library, with faults that can be switched on.
+"""A producer in one file of standard library, with faults that can be switched on.
 
 It stands alone: `python small_producer.py emit|emit-many|drain|status|server|login|retry …`.
 Without faults it keeps the contract, apart from what its adapter does not declare. `SMALL_FAULTS`
@@ -7,6 +7,7 @@ names faults, separated by commas; the producer suite has to find each of them.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
 import gzip
@@ -19,12 +20,11 @@ import socket
 import sqlite3
 import sys
 import time
-import urllib.error
-import urllib.request
 import uuid
 from datetime import UTC, datetime
 from email.message import Message
 from pathlib import Path
+from urllib.parse import urlsplit
 
 FAULTS = frozenset(filter(None, os.environ.get("SMALL_FAULTS", "").split(",")))
 HOME = Path(os.environ["SMALL_HOME"])
@@ -89,8 +89,10 @@ def node() -> str:
 def project(conn: sqlite3.Connection) -> str | None:
     """Return the identity of the project, which its folder keeps."""
     folder = Path(".kittify")
-    if not folder.is_dir():
+    if not folder.is_dir() or on("forgets-the-project"):
         return None
+    if on("nil-project"):
+        return str(uuid.UUID(int=0))
     file = folder / "small-id"
     if not file.exists():
         file.write_text(str(uuid.uuid4()), encoding="ascii")
@@ -105,6 +107,10 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
         sys.exit("entry_type is none of note, review, error, comment")
     if payload.get("to_lane") == "doing" and not on("writes-the-alias"):
         payload = {**payload, "to_lane": "in_progress"}
+    place = None
+    if on("numbers-by-hand"):
+        place = conn.execute("SELECT coalesce(max(seq), 0) + 1 FROM event").fetchone()[0]
+        time.sleep(0.001)
     conn.execute("BEGIN IMMEDIATE")
     clock = int(setting(conn, "clock") or 0) + 1
     if on("clock-per-process"):
@@ -122,15 +128,21 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
         "lamport_clock": clock,
         "correlation_id": ulid_of(1),
         "project_uuid": project(conn),
+        "team_slug": setting(conn, "team") or "local",
         "schema_version": "1.0.0",
     }
     if told.get("data_tier") is not None:
         event["data_tier"] = told["data_tier"]
+    if told.get("causation_id") and not on("drops-causes"):
+        event["causation_id"] = ulid() if on("invents-causes") else told["causation_id"]
     mend(event)
     if told["event_type"] == "FeatureCreated" or told["event_type"] == "FeatureCompleted":
         event["aggregate_type"] = "Feature"
     body = json.dumps(event, separators=(",", ":"))
-    conn.execute("INSERT INTO event (id, body) VALUES (?, ?)", (event["event_id"], body))
+    conn.execute(
+        "INSERT OR REPLACE INTO event (seq, id, body) VALUES (?, ?, ?)",
+        (place, event["event_id"], body),
+    )
     if not on("prints-before-commit"):
         conn.execute("COMMIT")
     return str(event["event_id"])
@@ -164,10 +176,13 @@ def waiting(conn: sqlite3.Connection) -> list[tuple[str, str]]:
     if on("newest-first"):
         rows.reverse()
     target = setting(conn, "url")
-    known = {row[0] for row in conn.execute("SELECT id FROM told WHERE target = ?", (target,))}
+    told = conn.execute("SELECT id, target FROM told").fetchall()
+    known = {row[0] for row in told if row[1] == target or on("knows-one-server")}
     sendable = []
     for event_id, body in rows:
         event = json.loads(body)
+        if is_of_another_team(conn, event) and not on("sends-every-team"):
+            continue
         if event.get("data_tier") == 0 and not on("sends-tier-zero"):
             continue
         if not event.get("project_uuid") and not on("sends-without-identity"):
@@ -175,6 +190,12 @@ def waiting(conn: sqlite3.Connection) -> list[tuple[str, str]]:
         if event_id not in known:
             sendable.append((event_id, body))
     return sendable
+
+
+def is_of_another_team(conn: sqlite3.Connection, event: dict) -> bool:
+    """Return whether *event* waits for the login of another team than the present one."""
+    team = setting(conn, "team")
+    return bool(team) and event["team_slug"] not in ("local", team)
 
 
 def halves(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> None:
@@ -200,6 +221,9 @@ def too_large(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> None:
 def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = False) -> None:
     """Send *batch* and settle what comes of it; ends the process where the drain has to stop."""
     mark_too_early(conn, batch)
+    if on("claims-for-ever"):
+        for event_id, _ in batch:
+            conn.execute("UPDATE event SET state = 'sending' WHERE id = ?", (event_id,))
     status, answer, headers = post(conn, batch)
     if status == 200:
         return settle(conn, batch, answer)
@@ -266,8 +290,17 @@ def refused(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: byte
             mark(conn, event_id, "rejected", reason)
         rest = [one for one in batch if one[0] not in named]
         return send(conn, rest) if rest else None
+    return search(conn, batch, answer)
+
+
+def search(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: bytes) -> None:
+    """Find out which event of *batch* is refused; stop where all are, in the same words."""
     if len(batch) == 1:
         return mark(conn, batch[0][0], "rejected", answer.decode(errors="replace"))
+    if on("sends-one-by-one"):
+        for one in batch:
+            send(conn, [one])
+        return None
     if not STATE["probed"] and not on("bisects-everything"):
         STATE["probed"] = 1
         ends = [post(conn, [one]) for one in (batch[0], batch[-1])]
@@ -300,7 +333,7 @@ def settle(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: bytes
     except (ValueError, KeyError, TypeError):
         STATE["bad"] = 1
         return
-    for event_id in ids if not on("foreign-ids-crash") else said:
+    for event_id in ids if not on("settles-foreign-ids") else said:
         one = said.get(event_id, {"status": "success"} if on("missing-is-success") else {})
         judge(conn, event_id, one)
 
@@ -372,32 +405,30 @@ def fresh(conn: sqlite3.Connection, event_id: str, body: str) -> str:
         event["event_id"] = ulid()
     if on("counts-sends"):
         event["attempt"] = secrets.randbits(30)
+    tries = conn.execute("SELECT tries FROM event WHERE id = ?", (event_id,)).fetchone()[0]
+    if on("repeats-a-key-later") and tries:
+        return f'{body[:-1]},"node_id":"000000000000"}}'
     spoiled = on("stamps-at-drain") or on("new-id-per-send") or on("counts-sends")
     return json.dumps(event, separators=(",", ":")) if spoiled else body
 
 
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for what it is: an answer."""
-
-    def redirect_request(self, *given):
-        return super().redirect_request(*given) if on("follows-redirects") else None
-
-
 def call(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, Message]:
-    """Return status, body and headers of a POST."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
-    request = urllib.request.Request(url, body, headers, method="POST")
+    """Return status, body and headers of a POST; status 0 where no answer came."""
+    parts = urlsplit(url)
+    server = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
-        with opener.open(request, timeout=30) as answer:
-            return answer.status, answer.read(100_000 if on("reads-little") else -1), answer.headers
-    except urllib.error.HTTPError as error:
-        return error.code, error.read(), error.headers
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ConnectionRefusedError):
-            sys.exit(f"offline: {error.reason}")
-        return 0, b"", Message()
+        server.request("POST", parts.path, body, headers)
+        answer = server.getresponse()
+        said = answer.read(100_000 if on("reads-little") else None)
+    except ConnectionRefusedError as error:
+        sys.exit(f"offline: {error}")
     except (OSError, http.client.HTTPException):
         return 0, b"", Message()
+    finally:
+        server.close()
+    if on("follows-redirects") and answer.headers.get("Location"):
+        return call(answer.headers["Location"], body, headers)
+    return answer.status, said, answer.headers
 
 
 def refresh(conn: sqlite3.Connection) -> None:
@@ -411,6 +442,7 @@ def take_tokens(conn: sqlite3.Connection, answer: tuple[int, bytes, Message]) ->
     told = json.loads(answer[1])
     keep(conn, "access", told["access"])
     keep(conn, "refresh", told["refresh"])
+    keep(conn, "team", told["team_slug"])
 
 
 def drain(conn: sqlite3.Connection) -> None:
@@ -425,8 +457,8 @@ def drain(conn: sqlite3.Connection) -> None:
     with (HOME / "lock").open("w") as lock:
         if not on("drains-side-by-side"):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        events = waiting(conn)
         limits = health(conn)
+        events = waiting(conn)
         batch: list[tuple[str, str]] = []
         size = 0
         for one in events:
@@ -438,6 +470,8 @@ def drain(conn: sqlite3.Connection) -> None:
             size += len(one[1].encode()) + 1
         if batch:
             send(conn, batch)
+        if on("claims-for-ever"):
+            conn.execute("UPDATE event SET state = 'open' WHERE state = 'sending'")
     sys.exit(1 if STATE["bad"] and not on("always-green") else 0)
 
 
@@ -445,13 +479,27 @@ def health(conn: sqlite3.Connection) -> tuple[int, int]:
     """Return how many events and bytes a request may have."""
     told = {}
     if not on("asks-no-limits"):
-        try:
-            with urllib.request.urlopen(f"{setting(conn, 'url')}/api/v1/sync/health/") as answer:
-                told = json.loads(answer.read())
-        except (OSError, ValueError):
-            pass
+        server = http.client.HTTPConnection(urlsplit(setting(conn, "url")).netloc, timeout=30)
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            server.request("GET", "/api/v1/sync/health/")
+            told = json.loads(server.getresponse().read())
+        server.close()
+    meet(conn, told.get("server_instance_id"))
     events = 5000 if on("large-batches") else min(1000, told.get("max_batch_events", 1000))
     return events, 10**9 if on("counts-only") else told.get("max_body_bytes", 8_000_000)
+
+
+def meet(conn: sqlite3.Connection, instance: str | None) -> None:
+    """Tell where another server than last time stands behind the address."""
+    url = setting(conn, "url")
+    before = setting(conn, f"instance {url}")
+    keep(conn, f"instance {url}", instance or before)
+    if not instance or before in (None, instance):
+        return
+    if on("resends-after-a-reset"):
+        conn.execute("DELETE FROM told WHERE target = ?", (url,))
+    if not on("hides-the-reset"):
+        sys.stderr.write(f"{url} is another server now, {instance}: redeliver, if it lost all\n")
 
 
 def status(conn: sqlite3.Connection) -> dict[str, int]:
@@ -468,6 +516,8 @@ def status(conn: sqlite3.Connection) -> dict[str, int]:
         "SELECT count(*) FROM told WHERE target = ?", target
     ).fetchone()[0]
     counts["undelivered"] = counts["retained"] - counts["delivered"]
+    bodies = conn.execute("SELECT body FROM event WHERE state = 'open'").fetchall()
+    counts["held"] = sum(is_of_another_team(conn, json.loads(row[0])) for row in bodies)
     return counts
 
 
@@ -486,17 +536,19 @@ def emit(conn: sqlite3.Connection, rest: list[str], many: bool) -> None:
 
 def one_event(rest: list[str]) -> dict:
     """Return the event that the arguments and standard input describe."""
-    tier = int(rest[2]) if len(rest) > 2 else None
-    payload = json.load(sys.stdin)
-    kind, about = rest[:2]
-    return {"event_type": kind, "aggregate_id": about, "payload": payload, "data_tier": tier}
+    kind, about, *options = rest
+    told = {"event_type": kind, "aggregate_id": about, "payload": json.load(sys.stdin)}
+    for name, value in zip(options[::2], options[1::2], strict=True):
+        told |= {"data_tier": int(value)} if name == "--tier" else {"causation_id": value}
+    return told
 
 
-def main() -> None:
+def run(command: str, rest: list[str]) -> None:
     """Run one command."""
-    command, *rest = sys.argv[1:]
     conn = store()
     if command == "server":
+        if on("forgets-servers"):
+            conn.execute("DELETE FROM told")
         keep(conn, "url", rest[0])
     elif command == "login":
         body = json.dumps({"username": rest[0], "password": "p"}).encode()
@@ -509,6 +561,17 @@ def main() -> None:
         sys.stdout.write(json.dumps(status(conn)))
     elif command == "retry":
         conn.execute("UPDATE event SET state = 'open', tries = 0 WHERE state <> 'pending'")
+
+
+def main() -> None:
+    """Run one command; say in a sentence where the home cannot be used."""
+    try:
+        run(sys.argv[1], sys.argv[2:])
+    except (OSError, sqlite3.Error) as exc:
+        if on("crashes-when-unwritable"):
+            raise
+        if not on("silent-when-unwritable"):
+            sys.exit(f"{HOME} cannot be used: {exc}")
 
 
 STATE = {"failed": 0, "probed": 0, "bad": 0}

@@ -34,6 +34,15 @@ def note(text: str = "hi", wp_id: str = "WP01") -> JsonObject:
     return {"wp_id": wp_id, "entry_type": "note", "entry_content": text}
 
 
+def captured_by(stub: StubServer) -> list[Captured]:
+    """Return every event that *stub* has seen, byte for byte, repeats included."""
+    return [
+        Captured(body, f"request {place}")
+        for place, request in enumerate(stub.requests, 1)
+        for body in event_bytes(request.raw)
+    ]
+
+
 class ProducerTrial(Trial):
     """A producer in a home of its own, pointed at the stub."""
 
@@ -156,21 +165,14 @@ class ProducerTrial(Trial):
         if not self.reads_files:
             self.prepare(events=count)
             self.drain()
+            seen = len(self.stub.seen_ids)
+            self.expect(seen == count, expected=f"{count} events arrive", got=f"{seen} did")
 
     def captured(self) -> list[Captured]:
         """Return the events to judge: those of files, else those that came over the wire."""
         if self.reads_files:
             return list(self.given)
-        return [
-            Captured(body, f"request {place}")
-            for place, request in enumerate(self.stub.requests, 1)
-            for body in event_bytes(request.raw)
-        ]
-
-    def as_captured(self, body: JsonObject) -> Captured:
-        """Return *body*, which the stub saw, as an event to judge."""
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return Captured(text.encode("utf-8", "surrogatepass"), "the wire")
+        return captured_by(self.stub)
 
     def need_bulk(self, count: int) -> None:
         """End the check where *count* events would need as many processes."""

@@ -97,8 +97,19 @@ class Trial:
         start = spawn if under else self.spawn
         return start([*under, *argv], self.project, self._environ(known))
 
-    def finish(self, child: Child, command: str, *, stdin: bytes = b"", note: str = "") -> Ran:
-        """Wait for *child*, kill it at the deadline, and record what it did."""
+    def finish(
+        self,
+        child: Child,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        head: bytes = b"",
+        note: str = "",
+    ) -> Ran:
+        """Wait for *child*, kill it at the deadline, and record what it did.
+
+        *head* is what was read of its output before.
+        """
         started_ms, began = time.time_ns() // 1_000_000, time.perf_counter()
         try:
             out, err = child.communicate(stdin, timeout=self.adapter.deadline_s)
@@ -107,6 +118,7 @@ class Trial:
             out, err = child.communicate()
             err += f"\n(killed after {self.adapter.deadline_s:.0f} s)".encode()
         self.hear()
+        out = head + out
         said = out + (b"\n" + err if err.strip() else b"")
         argv = [str(part) for part in child.args] if isinstance(child.args, list) else []
         ask = Request(RUN, _readable(argv), (), stdin, note or command)
@@ -122,9 +134,30 @@ class Trial:
         timer = threading.Timer(seconds, kill_group, [child.pid])
         timer.start()
         try:
-            return self.finish(child, command, stdin=stdin, note=f"killed after {seconds:g} s")
+            return self.finish(child, command, stdin=stdin, note=f"killed after {seconds:.3f} s")
         finally:
             timer.cancel()
+
+    def killed_after_lines(self, command: str, count: int, stdin: bytes) -> Ran:
+        """Start *command* and SIGKILL its process group once it has printed *count* lines."""
+        child = self.start(command)
+        if child.stdin is None or child.stdout is None:
+            raise OSError("no pipes")
+        with child.stdin as pipe:
+            pipe.write(stdin)
+        child.stdin = None
+        head = b""
+        while head.count(b"\n") < count:
+            more = os.read(child.stdout.fileno(), 65_536)
+            if not more:
+                break
+            head += more
+        kill_group(child.pid)
+        return self.finish(child, command, head=head, note=f"killed after {count} lines")
+
+    def seconds_of(self, ran: Ran) -> float:
+        """Return how long a command took."""
+        return self.exchanges[ran.step - 1].elapsed_ms / 1000
 
     def hear(self) -> list[StubRequest]:
         """Record what the stub saw since the last call, and return it."""

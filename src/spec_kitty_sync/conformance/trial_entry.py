@@ -21,6 +21,7 @@ from spec_kitty_sync.conformance.catalogue import (
     catalogue_path,
     load_catalogue,
 )
+from spec_kitty_sync.conformance.child import Spawn, spawn
 from spec_kitty_sync.conformance.options import OptionError, RunOptions
 from spec_kitty_sync.conformance.preflight import Preflight
 from spec_kitty_sync.conformance.producer_events import Captured
@@ -109,11 +110,17 @@ class TrialPrepared:
 
 
 def trial_runner(
-    adapter: Adapter, kind: str, *, events: tuple[Captured, ...] | None = None
+    adapter: Adapter,
+    kind: str,
+    *,
+    events: tuple[Captured, ...] | None = None,
+    below: Path | None = None,
+    spawn: Spawn = spawn,
 ) -> TrialRunner:
     """Return a runner of the *kind* suite; *events*: judge these and run nothing."""
     suite, catalogue = packaged_suite(kind), load_catalogue(catalogue_path(kind=kind))
-    return TrialRunner(suite, catalogue, adapter, make=_maker(kind, events))
+    make = _maker(kind, events)
+    return TrialRunner(suite, catalogue, adapter, make=make, below=below, spawn=spawn)
 
 
 def prepare_trial(options: RunOptions, started_ms: int) -> TrialPrepared | str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.adapter import Adapter, find_adapter, load_adapter
+from spec_kitty_sync.conformance.child import WarmTool
 from spec_kitty_sync.conformance.mutants import Meeting, Mutant, Score
 from spec_kitty_sync.conformance.outcome import CheckResult
 from spec_kitty_sync.conformance.trial_entry import trial_runner
@@ -16,6 +22,9 @@ from spec_kitty_sync.conformance.trial_runner import TrialRunner
 
 _SWITCH: Final = "SMALL_FAULTS"
 _PATIENTS: Final = {"producer": "small-producer", "migration": "small-migrator"}
+_SCRIPTS: Final = {"producer": "small_producer.py", "migration": "small_migrator.py"}
+# Homes that are thrown away need no disk; a kill leaves what is in memory as it is.
+_MEMORY: Final = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -41,18 +50,42 @@ class Bench:
 
     def run_all(
         self,
-        mutants: Iterable[Mutant],
+        mutants: Sequence[Mutant],
         *,
         every: bool = False,
+        jobs: int = 1,
         tell: Callable[[Meeting], None] = lambda meeting: None,
     ) -> Score:
-        """Let each mutant meet the checks that are named for it, or *every* check."""
+        """Let each mutant meet the checks that are named for it, or *every* check.
+
+        *jobs* mutants at a time, each in a process of its own: the checks wait more than they work.
+        """
         checks = self.every_check() if every else ()
-        meetings = []
-        for one in mutants:
-            meetings.append(self.meet(one, checks or one.killers))
-            tell(meetings[-1])
-        return Score(tuple(meetings))
+        if jobs == 1:
+            found = {}
+            for one in mutants:
+                found[one.name] = self.meet(one, checks or one.killers)
+                tell(found[one.name])
+        else:
+            found = self._met_at_once(mutants, checks, jobs, tell)
+        return Score(tuple(found[one.name] for one in mutants))
+
+    def _met_at_once(
+        self,
+        mutants: Sequence[Mutant],
+        checks: Sequence[str],
+        jobs: int,
+        tell: Callable[[Meeting], None],
+    ) -> dict[str, Meeting]:
+        meet = partial(_meet, self.kind)
+        found = {}
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            waiting = [pool.submit(meet, one, checks or one.killers) for one in mutants]
+            for future in as_completed(waiting):
+                meeting = future.result()
+                tell(meeting)
+                found[meeting.mutant.name] = meeting
+        return found
 
     def every_check(self) -> tuple[str, ...]:
         """Return the ids of the suite, in the order of the catalogue."""
@@ -63,11 +96,14 @@ class Bench:
     def _results(self, check_ids: Sequence[str], fault: str) -> tuple[CheckResult, ...]:
         patient = self.patient
         broken = replace(patient, environment={**patient.environment, _SWITCH: fault})
-        runner = trial_runner(broken, self.kind)
-        try:
-            return tuple(_run(runner, check_ids))
-        finally:
-            runner.close()
+        script = shared_path("conformance", self.kind, "scripts", _SCRIPTS[self.kind])
+        below = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+        with WarmTool(script) as tool:
+            runner = trial_runner(broken, self.kind, below=below, spawn=tool.spawn)
+            try:
+                return tuple(_run(runner, check_ids))
+            finally:
+                runner.close()
 
 
 def load_bench(kind: str) -> Bench:
@@ -81,6 +117,12 @@ def load_bench(kind: str) -> Bench:
         for name, entry in told["mutant"].items()
     )
     return Bench(kind, mutants, dict(told.get("unproven", {})))
+
+
+def _meet(kind: str, mutant: Mutant, check_ids: Sequence[str]) -> Meeting:
+    """Return a meeting without what was sent: it travels between processes."""
+    meeting = load_bench(kind).meet(mutant, check_ids)
+    return replace(meeting, results=tuple(replace(one, exchanges=()) for one in meeting.results))
 
 
 def _run(runner: TrialRunner, check_ids: Sequence[str]) -> Iterable[CheckResult]:

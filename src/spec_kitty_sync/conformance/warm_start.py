@@ -8,6 +8,7 @@ The pipe gets the process id and, once it ended, its return code, each on a line
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ def serve(sock: socket.socket, script: str) -> None:
     source = Path(script).read_bytes()
     _import_what(source)
     code = compile(source, script, "exec")
+    gc.freeze()  # a collection in a run would copy all of it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         head, fds, _, _ = socket.recv_fds(sock, 4, _STANDARD + 1)
@@ -66,7 +68,7 @@ def _watch(code: CodeType, told: dict[str, Any], fds: list[int]) -> None:
 
 
 def _run(code: CodeType, told: dict[str, Any], standard: list[int]) -> None:
-    """Become the run; never returns: whatever the script raises ends the process as usual."""
+    """Become the run; never returns: an exception ends the process as it would any other."""
     os.setsid()
     for number, fd in enumerate(standard):
         os.dup2(fd, number)
@@ -76,8 +78,17 @@ def _run(code: CodeType, told: dict[str, Any], standard: list[int]) -> None:
     os.environ.clear()
     os.environ.update(told["environ"])
     sys.argv = list(told["argv"])
-    exec(code, {"__name__": "__main__", "__file__": sys.argv[0]})
-    sys.exit()
+    exit_code: Any = 0
+    try:
+        exec(code, {"__name__": "__main__", "__file__": sys.argv[0]})
+    except SystemExit as ended:
+        exit_code = ended.code
+    if isinstance(exit_code, str):
+        sys.stderr.write(f"{exit_code}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Tidying up every module that was loaded before would take longer than the run.
+    os._exit(exit_code if isinstance(exit_code, int) else int(exit_code is not None))
 
 
 if __name__ == "__main__":
