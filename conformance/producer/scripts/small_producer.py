@@ -224,6 +224,7 @@ def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = F
     if on("claims-for-ever"):
         for event_id, _ in batch:
             conn.execute("UPDATE event SET state = 'sending' WHERE id = ?", (event_id,))
+        time.sleep(0.15)
     status, answer, headers = post(conn, batch)
     if status == 200:
         return settle(conn, batch, answer)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +64,7 @@ class ProducerTrial(Trial):
 
         *point*: the stub is its server; *login*: with a login as a member of that team.
         """
-        name = f"home-{events}-{login}-{point}"
+        name = f"home-{events}-{login}-{point}-{self.in_project}"
         kept = self.shelf / name if self.shelf and self.adapter.copyable else None
         if kept is not None and kept.is_dir():
             shutil.copytree(kept, self.folder, dirs_exist_ok=True, symlinks=True)
@@ -266,13 +267,14 @@ class ProducerTrial(Trial):
 
         *stored*: the receiver had taken the batch by then.
         """
-        children: list[Child] = []
+        started: Future[Child] = Future()
 
         def answer(request: StubRequest, stub: StubServer) -> StubReply:
             reply = per_event()(request, stub) if stored else StubReply()
-            kill_group(children[0].pid)
+            kill_group(started.result().pid)
             return replace(reply, lose=True)
 
         self.stub.next(*[per_event()] * after, answer)
-        children.append(self.start("drain"))
-        return self.finish(children[0], "drain", note="drain, killed before the answer came")
+        child = self.start("drain")
+        started.set_result(child)
+        return self.finish(child, "drain", note="drain, killed before the answer came")
