@@ -26,6 +26,7 @@ SpecKittyError
 ├── SourceError              a legacy source or input file cannot be read
 ├── MigrationError
 └── UsageError               arguments that make no sense together
+    └── MissingExtraError    a package of an extra is not installed
 """
 
 from __future__ import annotations
@@ -275,3 +276,20 @@ class UsageError(SpecKittyError):
     """Arguments or settings that make no sense."""
 
     code = "usage"
+
+
+class MissingExtraError(UsageError, ImportError):
+    """A package that comes with an extra is not installed; nothing else is wrong."""
+
+    code = "missing_extra"
+
+    def __init__(self, package: str, extras: str) -> None:
+        super().__init__(
+            f"this needs the package {package}, which is not installed",
+            remedy=f"Run `pip install 'spec-kitty-sync[{extras}]'`.",
+            package=package,
+            extras=extras.split(","),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}"

@@ -125,7 +125,7 @@ def test_explain_tells_requirement_cost_and_catches(run_command: RunKit) -> None
     for piece in ("An id stored with other content", "Why it matters", "conflict-is-success"):
         assert piece in text
     unknown = run_command("explain", "SKR-XXX-99")
-    assert unknown.returncode == 2
+    assert unknown.returncode == 4
     assert "there is no check SKR-XXX-99" in unknown.stderr
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from spec_kitty_sync.conformance.catalogue import load_catalogue
 from spec_kitty_sync.conformance.mutants import (
-    Mutant,
     checks_of,
     healthy_results,
     load_mutants,
@@ -15,6 +14,7 @@ from spec_kitty_sync.conformance.mutants import (
     unproven_checks,
 )
 from spec_kitty_sync.conformance.outcome import Outcome
+from spec_kitty_sync.conformance.score import Mutant
 from spec_kitty_sync.conformance.suite import receiver_suite
 
 MUTANTS = load_mutants()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spec_kitty_sync.conformance.mutants import Mutant
 from spec_kitty_sync.conformance.outcome import Outcome
+from spec_kitty_sync.conformance.score import Mutant
 from spec_kitty_sync.conformance.trial_mutants import load_bench
 
 BENCHES = {kind: load_bench(kind) for kind in ("producer", "migration")}

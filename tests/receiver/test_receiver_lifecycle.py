@@ -52,7 +52,7 @@ def test_lifecycle_missing_extra_names_the_install_command(tmp_path: Path) -> No
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 2
-    assert "pip install spec-kitty-sync[receiver]" in done.stderr
+    assert "pip install 'spec-kitty-sync[receiver]'" in done.stderr
 
 
 def test_lifecycle_ids_and_identity_survive_a_restart(

@@ -6,20 +6,36 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync._extras import require
+from spec_kitty_sync.cli.render_error import report_error, report_usage
+from spec_kitty_sync.errors import SpecKittyError, UsageError
 
 if TYPE_CHECKING:
-    from spec_kitty_sync.conformance.mutants import Meeting
+    from spec_kitty_sync.conformance.score import Meeting, Mutant
 
+_USAGE = 4
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_INSTALL = "Run `pip install 'spec-kitty-sync[conformance,receiver]'`."
 
 
-@click.group()
+class _Judging(click.Group):
+    """A group whose refusals end with pytest's number for them: its 2 means interrupted."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as exc:
+            report_usage(exc, as_json=False)
+        except SpecKittyError as exc:
+            report_error(exc, as_json=False)
+        raise click.exceptions.Exit(_USAGE)
+
+
+@click.group(cls=_Judging)
 def conformance() -> None:
     """Prove that a receiver, a producer or a migration tool keeps the contract.
 
@@ -176,13 +192,15 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
     from spec_kitty_sync.conformance.capsule import replay as send_again
     from spec_kitty_sync.conformance.catalogue import kind_of
     from spec_kitty_sync.conformance.client import NoConnection
-    from spec_kitty_sync.conformance.trial_replay import run_again
 
     fresh = Namespace(secrets.token_hex(4), time.time_ns() // 1_000_000)
     try:
         content = read_capsule(capsule)
         click.echo(f"{content['check']}  {content['title']}")
         if kind_of(content["check"]) != "receiver":
+            require("conformance")
+            from spec_kitty_sync.conformance.trial_replay import run_again
+
             failed, text = run_again(content, Path(url) if url else None)
             click.echo(text)
             sys.exit(int(failed))
@@ -246,14 +264,10 @@ def mutants(
     """
     if suite != "receiver":
         sys.exit(_tool_mutants(suite, full=full, only=only, markdown=markdown))
-    try:
-        from spec_kitty_sync.conformance import mutants as kit
-        from spec_kitty_sync.conformance.catalogue import load_catalogue
-        from spec_kitty_sync.conformance.mutant_text import healthy_line, matrix, score_lines
-    except ModuleNotFoundError as exc:
-        raise UsageError(
-            f"mutants need the reference receiver ({exc.name})", remedy=_INSTALL
-        ) from exc
+    require("conformance", "receiver")
+    from spec_kitty_sync.conformance import mutants as kit
+    from spec_kitty_sync.conformance.catalogue import load_catalogue
+    from spec_kitty_sync.conformance.mutant_text import healthy_line, matrix, score_lines
 
     chosen = [one for one in kit.load_mutants() if not only or one.name in only.split(",")]
     every = kit.checks_of(load_catalogue(), profile)
@@ -264,7 +278,7 @@ def mutants(
         killers = ", ".join(meeting.killed_by) or "SURVIVES"
         click.echo(f"{meeting.mutant.name:34} {killers}")
 
-    def checks(one: kit.Mutant) -> tuple[str, ...]:
+    def checks(one: Mutant) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*every, *one.killers))) if full else one.killers
 
     score = kit.run_all(chosen, checks, tell=tell)
@@ -276,6 +290,7 @@ def mutants(
 
 
 def _tool_mutants(kind: str, *, full: bool, only: str | None, markdown: Path | None) -> int:
+    require("conformance")
     from spec_kitty_sync.conformance.mutant_text import matrix, score_lines
     from spec_kitty_sync.conformance.trial_mutants import load_bench
 

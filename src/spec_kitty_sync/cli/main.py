@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from spec_kitty_sync import __version__
+from spec_kitty_sync._extras import explain
 from spec_kitty_sync.cli.render_error import (
     interrupted,
     report_error,
@@ -122,15 +123,17 @@ def run(argv: list[str] | None = None) -> NoReturn:
         code = _invoke(arguments, wants_json)
     except click.exceptions.Exit as exc:
         code = exc.exit_code
-    except click.UsageError as exc:
-        code = report_usage(exc, as_json=bool(wants_json) or "--json" in arguments)
     except click.ClickException as exc:
-        exc.show()
-        code = exc.exit_code
+        code = _report_click(exc, as_json=bool(wants_json) or "--json" in arguments)
     except (click.Abort, KeyboardInterrupt):
         code = interrupted()
     except SpecKittyError as exc:
         code = report_error(exc, as_json=bool(wants_json))
+    except ModuleNotFoundError as exc:
+        missing = explain(exc)
+        if missing is None:
+            raise
+        code = report_error(missing, as_json=bool(wants_json))
     except BrokenPipeError:
         # The reader of our output went away; what was done stays done.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -138,6 +141,14 @@ def run(argv: list[str] | None = None) -> NoReturn:
     except OSError as exc:
         code = report_os_error(exc, as_json=bool(wants_json))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report_click(exc: click.ClickException, *, as_json: bool) -> int:
+    is_help = isinstance(exc, click.exceptions.NoArgsIsHelpError)
+    if isinstance(exc, click.UsageError) and not is_help:
+        return report_usage(exc, as_json=as_json)
+    exc.show()
+    return exc.exit_code
 
 
 def _invoke(args: list[str], wants_json: dict[str, bool]) -> object:

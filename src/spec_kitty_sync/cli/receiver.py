@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spec_kitty_sync._extras import require
 from spec_kitty_sync.cli.receiver_users import user
 from spec_kitty_sync.errors import UsageError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _COUNT = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 _PUBLIC_URL = re.compile(r"https?://([\w.\-]+|\[[\da-fA-F:]+\])(:\d{1,5})?/?", re.ASCII)
-_MISSING = "the reference receiver needs the packages of the extra `receiver`"
-_INSTALL = "Run `pip install spec-kitty-sync[receiver]`."
 
 
 @click.group()
@@ -116,10 +115,9 @@ def serve(host: str, port: int, **options: Any) -> None:
       spec-kitty receiver serve --no-auth --port 0
       RECEIVER_TOKEN=… spec-kitty receiver serve --token-env RECEIVER_TOKEN --database r.db
     """
-    try:
-        from spec_kitty_sync.receiver import faults, serve
-    except ModuleNotFoundError as exc:
-        raise UsageError(f"{_MISSING} ({exc.name} is missing)", remedy=_INSTALL) from exc
+    require("receiver")
+    from spec_kitty_sync.receiver import faults, serve
+
     if options["list_faults"]:
         for name, fault in sorted(faults.FAULTS.items()):
             click.echo(f"{name:32} {fault.description}")

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
-
-_FOUND = frozenset({Outcome.FAILED, Outcome.WARNING})
+from spec_kitty_sync.conformance.outcome import FOUND, CheckResult, Outcome
 
 
 class BaselineError(Exception):
@@ -86,7 +84,7 @@ def compare(
     ]
     for entry in live:
         covered = [one for one in results.values() if entry.covers(one)]
-        if covered and not any(one.outcome in _FOUND for one in covered):
+        if covered and not any(one.outcome in FOUND for one in covered):
             stale.append(f"{entry.name} fails no more: remove the entry")
     return Comparison(known, new, tuple(stale))
 

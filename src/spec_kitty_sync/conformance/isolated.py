@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from spec_kitty_sync._extras import require
 from spec_kitty_sync._files import shared_path
+from spec_kitty_sync.errors import UsageError
 
 _POLL_S = 0.3
 _PLUGIN = "spec_kitty_sync.conformance.plugin"
@@ -27,7 +29,17 @@ def run_isolated(
     """Judge the receiver at *url* in a child process and return pytest's exit code.
 
     Without *url* only what sends nothing can be asked for (`list`, `plan`).
+
+    Raises:
+        MissingExtraError: the kit's own packages are not installed.
+        UsageError: *workers* were asked for without pytest-xdist.
     """
+    require("conformance")
+    if workers and importlib.util.find_spec("xdist") is None:
+        raise UsageError(
+            "several processes need pytest-xdist, which is not installed",
+            remedy="Run `pip install pytest-xdist`, or leave --workers out.",
+        )
     command = [sys.executable, "-m", "pytest", "-c", str(shared_path("conformance", "pytest.ini"))]
     command += ["--noconftest", "-p", _PLUGIN]
     if url:

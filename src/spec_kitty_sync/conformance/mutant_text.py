@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from spec_kitty_sync.conformance.mutants import Score
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+from spec_kitty_sync.conformance.score import Score
 
 _BAD = frozenset({Outcome.FAILED, Outcome.WARNING, Outcome.ERROR, Outcome.NOT_RUN})
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from spec_kitty_sync.conformance.exchange import Exchange
 
@@ -21,6 +22,10 @@ class Outcome(StrEnum):
     ERROR = "error"
     NOT_APPLICABLE = "not_applicable"
     NOT_RUN = "not_run"
+
+
+FOUND: Final = frozenset({Outcome.FAILED, Outcome.WARNING})
+"""Something is held against who is judged."""
 
 
 class Verdict(StrEnum):

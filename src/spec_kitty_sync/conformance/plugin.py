@@ -45,6 +45,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer --sk-list and --sk-plan, and end a run that makes no sense before it starts."""
     if not _is_wanted(config) or hasattr(config, "workerinput"):
         return None
+    _require_extra()
     from spec_kitty_sync.conformance.entry import prepare
 
     return prepare(config)
@@ -57,6 +58,19 @@ def pytest_configure(config: pytest.Config) -> None:
     from spec_kitty_sync.conformance.session import activate
 
     activate(config)
+
+
+def _require_extra() -> None:
+    """Refuse in one sentence where the kit was installed without its own packages."""
+    import pytest
+
+    from spec_kitty_sync._extras import require
+    from spec_kitty_sync.errors import MissingExtraError
+
+    try:
+        require("conformance")
+    except MissingExtraError as exc:
+        raise pytest.UsageError(str(exc)) from None
 
 
 def _is_wanted(config: pytest.Config) -> bool:

@@ -21,8 +21,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
+from spec_kitty_sync._extras import extra
+
+with extra("conformance"):
+    from pytest_httpserver import HTTPServer
+    from werkzeug import Request, Response
 
 BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"

@@ -15,8 +15,8 @@ from typing import Final
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.adapter import Adapter, find_adapter, load_adapter
 from spec_kitty_sync.conformance.child import WarmTool
-from spec_kitty_sync.conformance.mutants import Meeting, Mutant, Score
 from spec_kitty_sync.conformance.outcome import CheckResult
+from spec_kitty_sync.conformance.score import Meeting, Mutant, Score
 from spec_kitty_sync.conformance.trial_entry import trial_runner
 from spec_kitty_sync.conformance.trial_runner import TrialRunner
 

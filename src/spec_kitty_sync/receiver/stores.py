@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync._extras import extra
 from spec_kitty_sync.receiver.database import Database
 from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
 from spec_kitty_sync.receiver.store import EventStore
@@ -19,15 +19,11 @@ def store_at(address: Path | str) -> TeamStore:
     """Return the store at *address*: the path of an SQLite file or a `postgresql://` URL.
 
     Raises:
-        UsageError: the packages of the extra `postgres` are missing, or the URL is malformed.
+        MissingExtraError: the extra `postgres` is not installed.
+        UsageError: the URL is malformed.
     """
     if isinstance(address, Path):
         return SqliteEventStore(address)
-    try:
+    with extra("postgres"):
         from spec_kitty_sync.receiver.postgres_store import PostgresEventStore
-    except ModuleNotFoundError as exc:
-        raise UsageError(
-            f"PostgreSQL needs the packages of the extra `postgres` ({exc.name} is missing)",
-            remedy="Run `pip install 'spec-kitty-sync[receiver,postgres]'`.",
-        ) from exc
     return PostgresEventStore(address)

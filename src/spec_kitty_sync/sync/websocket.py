@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from spec_kitty_sync._extras import extra
 from spec_kitty_sync._http import tls_context
-from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError, UsageError
+from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError
 from spec_kitty_sync.events.results import BatchResult, ResultStatus, categorize
 from spec_kitty_sync.sync.ws_session import WsSession
 
@@ -76,7 +77,7 @@ class WebSocketClient:
         """Open a session and wait for its snapshot; nothing happens when connected.
 
         Raises:
-            UsageError: the package `websockets` is not installed.
+            MissingExtraError: the package `websockets` is not installed.
             OfflineError, ReceiverProtocolError, AuthRejectedError: no session.
         """
         if self.connected:
@@ -184,14 +185,9 @@ def read_answer(said: dict[str, Any]) -> BatchResult | None:
 
 def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
     """Connect by a socket of our own: no proxy of the environment, no followed redirect."""
-    try:
+    with extra("websocket"):
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
-    except ModuleNotFoundError as exc:
-        raise UsageError(
-            "live delivery needs the package websockets",
-            remedy="Run `pip install spec-kitty-sync[websocket]`.",
-        ) from exc
     parts = urlsplit(session.ws_url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     headers = {"Authorization": f"Bearer {session.ws_token}"} if session.ws_token else {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import strategies as st
-
+from spec_kitty_sync._extras import extra
 from spec_kitty_sync.conformance.builder import EXAMPLES, Builder, Example, JsonObject, Namespace
+
+with extra("conformance"):
+    from hypothesis import strategies as st
 
 _EPOCH_MS = 1_770_000_000_000
 _words = st.text(
