@@ -37,7 +37,7 @@ def taken_is_delivered(t: ProducerTrial, case: Case) -> None:
     ids = t.prepare(events=3)
     if case.name == "duplicate":
         for one in ids:
-            t.stub.store(one)
+            t.stub.know(one)
     ran = t.drain()
     t.expect_exit(ran, {0}, "everything was delivered")
     t.expect_delivered(ids)

@@ -30,7 +30,7 @@ def test_drain_sends_the_stored_bytes(bench, stub):
 def test_drain_counts_duplicates_as_delivered(bench, stub):
     """A receiver that has an event already makes it delivered, counted apart."""
     ids = bench.append(3)
-    stub.store(ids[1])
+    stub.know(ids[1])
     report = bench.drain(stub.url)
     assert (report.delivered, report.duplicates) == (2, 1)
     assert bench.rows(stub.url)[ids[1]] == ("delivered", "duplicate")

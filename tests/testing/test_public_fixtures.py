@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 from hypothesis import given, settings
 
 from spec_kitty_sync._json import dumps
+from spec_kitty_sync.conformance.stub import StubServer
 from spec_kitty_sync.events.registry import default_registry
 from spec_kitty_sync.events.validation import Validator
 from spec_kitty_sync.testing import strategies
@@ -34,6 +36,22 @@ def test_documented_examples_pass_in_a_project_of_their_own(tmp_path: Path) -> N
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(EXAMPLES) >= 5
+
+
+def test_stub_answers_as_the_model_of_a_receiver_says() -> None:
+    """A producer that changes an event under its old id hears of it from the stub too."""
+    event = {"event_id": "01KA00000000000000000000AA", "payload": {"wp_id": "WP01"}}
+    other = {**event, "payload": {"wp_id": "WP02"}}
+    with StubServer() as stub:
+        answers = [
+            httpx.post(f"{stub.url}/api/v1/events/batch/", json={"events": [one]}).json()
+            for one in (event, event, other)
+        ]
+        stored = stub.stored_ids
+    statuses = [answer["results"][0]["status"] for answer in answers]
+    assert statuses == ["success", "duplicate", "rejected"]
+    assert answers[2]["results"][0]["error_category"] == "id_conflict"
+    assert stored == [event["event_id"]]
 
 
 def test_fixture_plugin_imports_nothing_at_start() -> None:

@@ -1,7 +1,8 @@
 """The one stub receiver: a live server on localhost that answers as it is told.
 
-Untold, it behaves: new ids are `success`, known ones `duplicate`. A script is a queue of
-answers for the coming batches; `always` sets what comes after it.
+Untold, it behaves as the receiver model says: new events are `success`, known ones `duplicate`, a
+known id with other content `rejected`. A script is a queue of answers for the coming batches;
+`always` sets what comes after it.
 
     stub.next(refuse(503, headers={"Retry-After": "2"}), per_event({"01H…": rejected("bad lane")}))
 """
@@ -26,6 +27,8 @@ from spec_kitty_sync._extras import extra
 with extra("conformance"):
     from pytest_httpserver import HTTPServer
     from werkzeug import Request, Response
+
+from spec_kitty_sync.conformance.model import ReceiverModel
 
 BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"
@@ -83,11 +86,19 @@ def rejected(error: str, category: str | None = None) -> Result:
     return result("rejected", error, category)
 
 
+_CONFLICT = rejected("event_id: stored before with other content", "id_conflict")
+_PREFERRED = ("success", "duplicate", "rejected")
+
+
 def per_event(results: Mapping[str, Result] | None = None, **reply: Any) -> Answer:
     """Answer 200: the given *results* by id, the usual ones for the rest."""
 
     def answer(request: StubRequest, stub: StubServer) -> StubReply:
-        said = [{"event_id": i, **((results or {}).get(i) or stub.store(i))} for i in request.ids]
+        told = results or {}
+        said = [
+            {"event_id": one["event_id"], **(told.get(one["event_id"]) or stub.take(one))}
+            for one in request.bodies
+        ]
         return StubReply(body=_dump({"results": said}), **reply)
 
     return answer
@@ -152,7 +163,8 @@ class StubServer:
         self._script: deque[Answer] = deque()
         self._usual: Answer = per_event()
         self._lock = threading.Lock()
-        self._stored: dict[str, int] = {}
+        self._model = ReceiverModel()
+        self._known: set[str] = set()
         self.requests: list[StubRequest] = []
         self.replies: list[StubReply] = []
         self.health: dict[str, Any] = {"status": "ok"}
@@ -167,7 +179,7 @@ class StubServer:
     @property
     def stored_ids(self) -> list[str]:
         """The ids that were acknowledged as stored, in order of arrival."""
-        return list(self._stored)
+        return list(self._model.settled)
 
     @property
     def seen_ids(self) -> list[str]:
@@ -194,7 +206,8 @@ class StubServer:
         with self._lock:
             self._script.clear()
             self._usual = per_event()
-            self._stored.clear()
+            self._model = ReceiverModel()
+            self._known.clear()
             self.requests.clear()
             self.replies.clear()
             self.logins.clear()
@@ -202,12 +215,21 @@ class StubServer:
             self.health_asked = 0
             self.team_slug = None
 
-    def store(self, event_id: str) -> Result:
-        """Take the id: `success` the first time, `duplicate` after that."""
+    def take(self, event: dict[str, Any]) -> Result:
+        """Take *event* as a receiver does, and return its result."""
+        event_id = event["event_id"]
         with self._lock:
-            known = event_id in self._stored
-            self._stored[event_id] = self._stored.get(event_id, 0) + 1
-        return result("duplicate" if known else "success")
+            if event_id in self._known:
+                return result("duplicate")
+            legal = self._model.legal(event, valid=True)
+            status = next(one for one in _PREFERRED if one in legal)
+            self._model.observe(event, status)
+        return _CONFLICT if status == "rejected" else result(status)
+
+    def know(self, event_id: str) -> None:
+        """Have stored *event_id* before, whatever its content: it is a `duplicate`."""
+        with self._lock:
+            self._known.add(event_id)
 
     def __enter__(self) -> StubServer:
         self._server.expect_request(HEALTH_PATH).respond_with_handler(self._health)
