@@ -174,6 +174,19 @@ class Store:
         except sqlite3.Error as exc:
             raise translate(exc, self.path) from exc
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reading in the block see the file as it was at its first read."""
+        with self.reading() as conn:
+            alone = not conn.in_transaction
+            if alone:
+                conn.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if alone and conn.in_transaction:
+                    conn.execute("ROLLBACK")
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database, as far as no reader needs it."""
         if not self.read_only and not self.conn.in_transaction:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from damage import DAMAGES, DELIVERED, LATE, READING, STORED, Damage, build
@@ -118,3 +123,54 @@ def refusal(desk: Desk, receiver: SmallReceiver) -> str | None:
         return exc.remedy
     done = desk.run("sync", "now")
     return done.err if done.code == 2 else None
+
+
+def flipped(desk: Desk, chance: random.Random) -> int:
+    """Change one bit, anywhere in a database whose log is empty; return where."""
+    with closing(sqlite3.connect(desk.home.journal_db)) as conn:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with desk.home.journal_db.open("r+b") as file:
+        offset = chance.randrange(os.fstat(file.fileno()).st_size)
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ (1 << chance.randrange(8))]))
+    return offset
+
+
+def after_a_flip(copy_of, receiver, seed: int) -> str:
+    """Flip a bit and look; return how it ended, "" where a promise was broken is an assertion."""
+    desk = copy_of(f"flip-{seed}")
+    receiver.events.clear()
+    offset = flipped(desk, random.Random(seed))
+    where = f"seed {seed}, byte {offset}"
+    verified = desk.run("sync", "verify")
+    status = desk.run("sync", "status", "--check")
+    done = desk.run("sync", "now")
+    for ran in (verified, status, done):
+        says_what_helps(ran)
+    try:
+        is_true(desk, done, receiver, OPEN)
+    except AssertionError as exc:
+        raise AssertionError(f"{where}: {exc}") from exc
+    shutil.rmtree(desk.root)
+    return "refused" if done.code == 2 else "delivered" if done.code == 0 else "partly"
+
+
+def flip_many(copy_of, receiver, figure, count: int) -> None:
+    seed = random.randrange(2**32)
+    print(f"first seed {seed}")
+    ended = Counter(after_a_flip(copy_of, receiver, seed + n) for n in range(count))
+    figure("flipped bit", points=count, kills=ended["refused"] + ended["partly"], losses=0)
+    assert ended.total() == count
+
+
+def test_flipped_bit_anywhere_sends_nothing_else_and_hides_nothing(copy_of, receiver, figure):
+    """One bit changes: no crash, no other content on the wire, no false "everything delivered"."""
+    flip_many(copy_of, receiver, figure, 15)
+
+
+@pytest.mark.proof
+def test_hundreds_of_flipped_bits_send_nothing_else_and_hide_nothing(copy_of, receiver, figure):
+    """Of hundreds of changed bits none makes the product send or say what is not so."""
+    flip_many(copy_of, receiver, figure, 600)

@@ -110,7 +110,7 @@ def _exit_code(drain: DrainReport, report: StatusReport) -> int:
         report.legacy_sources.waiting
         or report.terminal_failures.count
         or report.migration_conflicts.count
-        or any(each.code.startswith("held_") for each in report.attention)
+        or any(each.code.startswith(("held_", "unaccounted")) for each in report.attention)
     )
     return 1 if failed or drain.stop is not None or left else 0
 

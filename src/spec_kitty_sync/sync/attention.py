@@ -131,6 +131,16 @@ def migration_attention(legacy: LegacySection, migration: MigrationSection) -> I
         )
 
 
+def ledger_attention(unaccounted: int) -> Iterator[Attention]:
+    """Yield events that nobody can say anything about."""
+    if unaccounted:
+        yield Attention(
+            "unaccounted",
+            f"journal and ledger differ by {unaccounted} events: the file is damaged",
+            "Run `spec-kitty sync verify`; it says more.",
+        )
+
+
 def hold_attention(held: tuple[Held, ...]) -> Iterator[Attention]:
     """Yield every hold that is nobody's choice and that somebody can lift."""
     for each in held:

@@ -30,7 +30,11 @@ _SHOWN_ELSEWHERE = frozenset({"archived", "superseded"})
 
 
 class Standing(NamedTuple):
-    """One target's events by state, and why some stay here. `oldest_ms`: of those that wait."""
+    """One target's events by state, and why some stay here. `oldest_ms`: of those that wait.
+
+    `unaccounted` events are in the journal, and neither in the ledger nor ahead of it: somebody
+    else, or a damaged page, took their rows. They count as undelivered.
+    """
 
     target: Target | None
     ledger: LedgerSection
@@ -39,10 +43,16 @@ class Standing(NamedTuple):
     oldest_ms: int | None
     groups: tuple[CountGroup, ...]
     other_teams: tuple[str, ...] = ()
+    unaccounted: int = 0
 
 
 def read_standing(workspace: Workspace) -> Standing:
     """Return how things stand; the work does not grow with the journal."""
+    with workspace.store.snapshot():
+        return _read_standing(workspace)
+
+
+def _read_standing(workspace: Workspace) -> Standing:
     target = workspace.known_target()
     states = read_counts(workspace.store, target) if target else {}
     by_state: Counter[str] = Counter()
@@ -53,14 +63,16 @@ def read_standing(workspace: Workspace) -> Standing:
             held[category] += n
     groups = read_groups(workspace.store)
     rowless = Counter(_beyond(workspace, target, groups))
+    total = sum(group.events for group in groups)
+    unaccounted = abs(total - sum(by_state.values()) - sum(rowless.values()))
     rowless.update(_opened(workspace, target, by_state["open"]))
     fresh = rowless.pop(None, 0)
     held.update({barrier: n for barrier, n in rowless.items() if barrier and n > 0})
     shown = {code: n for code, n in held.items() if code not in _SHOWN_ELSEWHERE}
-    ledger = _ledger(workspace, target, by_state, sum(shown.values()), fresh)
+    ledger = _ledger(workspace, target, by_state, sum(shown.values()), max(0, fresh) + unaccounted)
     stats, oldest_ms = _queue_stats(workspace, target, ledger)
     teams = _other_teams(groups, target.team_slug) if target and "other_team" in shown else ()
-    return Standing(target, ledger, shown, stats, oldest_ms, groups, teams)
+    return Standing(target, ledger, shown, stats, oldest_ms, groups, teams, unaccounted)
 
 
 def _other_teams(groups: Iterable[CountGroup], team: str | None) -> tuple[str, ...]:
@@ -126,7 +138,7 @@ def _ledger(
     )
     retrying = by_state["pending"] + by_state["transient"] + by_state["rejected"]
     return LedgerSection(
-        undelivered=max(0, fresh) + retrying,
+        undelivered=fresh + retrying,
         delivered_current_target=by_state["delivered"],
         delivered_previous_target=others,
         pending=by_state["pending"],

@@ -92,6 +92,7 @@ def _report(
         *attention.delivery_attention(background, terminal),
         *attention.migration_attention(legacy, migration),
         *attention.hold_attention(held),
+        *attention.ledger_attention(standing.unaccounted),
     )
     stats = standing.stats
     return StatusReport(
