@@ -87,7 +87,7 @@ def rejected(error: str, category: str | None = None) -> Result:
 
 
 _CONFLICT = rejected("event_id: stored before with other content", "id_conflict")
-_PREFERRED = ("success", "duplicate", "rejected")
+_PREFERRED = ("success", "rejected", "duplicate")
 
 
 def per_event(results: Mapping[str, Result] | None = None, **reply: Any) -> Answer:
