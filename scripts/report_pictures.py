@@ -1,6 +1,7 @@
 """Take pictures of the HTML report in headless Chromium, for the docs.
 
-Needs `chromium` on the path. Wide and narrow, with no, few and many failures.
+Needs `chromium` on the path and the package installed, so that the report states its version. Wide
+and narrow, with no, few and many failures; and one for the README.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from spec_kitty_sync.conformance.reference import TOKENS, reference_receiver
 
 _PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 _FAULTS: dict[str, tuple[str, ...]] = {
+    "readme": ("conflict-is-success",),
     "none": (),
     "few": ("conflict-is-success", "takes-naive-timestamp"),
     "many": (
@@ -27,11 +29,12 @@ _FAULTS: dict[str, tuple[str, ...]] = {
         "wrong-method-is-500",
     ),
 }
+_README = "readme"
 _SIZES = {"wide": "1280,1500", "narrow": "420,1500"}
 
 
 def main() -> None:
-    """Run the suite three times and take six pictures."""
+    """Run the suite four times and take seven pictures."""
     browser = shutil.which("chromium") or sys.exit("chromium is not installed")
     _PICTURES.mkdir(parents=True, exist_ok=True)
     for name, faults in _FAULTS.items():
@@ -39,8 +42,12 @@ def main() -> None:
             with reference_receiver(*faults) as url:
                 options: dict[str, str | bool | None] = {"report": folder, "seed": "picture"}
                 run_isolated(url, token=TOKENS.own, options=options)
+            page = Path(folder) / "report.html"
             for width, size in _SIZES.items():
-                _take(browser, Path(folder) / "report.html", f"report-{name}-{width}.png", size)
+                if name != _README:
+                    _take(browser, page, f"report-{name}-{width}.png", size)
+                elif width == "wide":
+                    _take(browser, page, f"report-{name}.png", "1000,720")
 
 
 def _take(browser: str, page: Path, name: str, size: str) -> None:

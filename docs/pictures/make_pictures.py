@@ -104,7 +104,8 @@ def picture(desk: Desk, target: Path, *args: str) -> None:
     """Run a command and draw the terminal."""
     console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(f"\x1b[1m$ spec-kitty {' '.join(args)}\x1b[0m"))
-    console.print(Text.from_ansi(desk.at_terminal(*args).rstrip()))
+    # The drawing cuts the last line at the feet of its letters: an empty one is lost instead.
+    console.print(Text.from_ansi(desk.at_terminal(*args).rstrip() + "\n"))
     target.write_text(console.export_svg(title=f"spec-kitty {args[0]}"), encoding="utf-8")
 
 
@@ -131,7 +132,6 @@ def main(folder: Path) -> None:
             held = ("sync", "show", "--held", "no_identity", "--limit", "4")
             picture(desk, folder / "sync-show-held.svg", *held)
             picture(desk, folder / "sync-doctor.svg", "sync", "doctor")
-            picture(desk, folder / "sync-help.svg", "sync", "--help")
         finally:
             desk.close()
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import click
 import pytest
+from command_line import every_command, refuse_unknown
 from desk import Desk, event_id, make_event
 from remedies import LOGIN, Trouble, codes, commands, follow
 from small_receiver import SmallReceiver, accept, reject
@@ -282,44 +281,12 @@ def named_commands() -> Iterator[tuple[str, str]]:
                 yield path.relative_to(SOURCE).as_posix(), command
 
 
-def refuse_unknown(command: str) -> None:
-    """Raise for a command or an option that the command line does not have."""
-    words = [word for word in shlex.split(command)[1:] if word not in ("…", "...")]
-    context, current = click.Context(cli, info_name="spec-kitty"), cli
-    while words and isinstance(current, click.Group) and not words[0].startswith("-"):
-        name = words.pop(0)
-        found = current.get_command(context, name)
-        assert found is not None, f"{command}: there is no {name!r}"
-        context, current = click.Context(found, info_name=name, parent=context), found
-    options = {
-        option
-        for param in current.params
-        if isinstance(param, click.Option)
-        for option in (*param.opts, *param.secondary_opts)
-    } | {"--help"}
-    unknown = [w for w in words if w.startswith("-") and w != "-" and w not in options]
-    assert not unknown, f"{command}: {current.name} has no {unknown}"
-
-
 def test_every_command_that_a_message_names_exists():
     """No text sends anybody to a command or option that is not there."""
     named = list(named_commands())
     assert len(named) > 60
     for _, command in named:
         refuse_unknown(command)
-
-
-def every_command(
-    group: click.Group, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield every command below *group* with its words."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield (*path, name), command
-        if isinstance(command, click.Group) and (*path, name) != ("emit",):
-            yield from every_command(command, (*path, name))
 
 
 def test_every_command_has_help_with_an_example():
