@@ -32,6 +32,7 @@ _NO_COMMAND_LINE = "httpx._main"
 if _NO_COMMAND_LINE not in sys.modules:
     sys.modules[_NO_COMMAND_LINE] = cast("ModuleType", None)
 
+import certifi  # noqa: E402  (after the line above)
 import httpcore  # noqa: E402  (after the line above)
 import httpx  # noqa: E402  (after the line above)
 
@@ -71,7 +72,7 @@ class HttpClient:
         self._deadline_s = deadline_s
         self._budget = _Budget()
         self._client = httpx.Client(
-            transport=_Transport(self._budget, ca_file),
+            transport=_Transport(self._budget, ca_file, allow_http=allow_http),
             trust_env=False,
             follow_redirects=False,
             timeout=None,
@@ -122,11 +123,7 @@ class HttpClient:
         if not usable:
             raise TargetUrlError("this server URL cannot be used")
         if parsed.scheme == "http" and not (self._allow_http or _is_loopback(parsed.host)):
-            raise TargetUrlError(
-                f"plain http to {parsed.host} would show the token to the network",
-                remedy="Use https://, or run `spec-kitty sync server URL --allow-http` if you "
-                "trust the network.",
-            )
+            raise _in_the_clear(parsed.host)
 
     def _late(self) -> TransportError:
         if not self._budget.written:
@@ -158,10 +155,13 @@ class HttpClient:
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     """Return a context that trusts the packaged authorities, *ca_file*'s, and no variable.
 
+    `ssl.create_default_context` obeys SSLKEYLOGFILE, and whoever set it could read the tokens.
+
     Raises:
         TlsError: *ca_file* is gone, or holds no certificate any more.
     """
-    context = httpx.create_ssl_context(trust_env=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=certifi.where())
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
@@ -177,9 +177,30 @@ def _reason(exc: Exception) -> str:
     return " ".join(str(exc).split())[:200] or type(exc).__name__
 
 
+def check_peer(host: str, peer: str) -> None:
+    """Refuse a plain connection for *host* that the resolver led to another machine, *peer*.
+
+    Raises:
+        TargetUrlError: nothing was sent.
+    """
+    if not _is_loopback_address(peer):
+        raise _in_the_clear(host)
+
+
+def _in_the_clear(host: str) -> TargetUrlError:
+    return TargetUrlError(
+        f"plain http to {host} would show the token to the network",
+        remedy="Use https://, or run `spec-kitty sync server URL --allow-http` if you trust the "
+        "network.",
+    )
+
+
 def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+    local_name = host == "localhost" or host.endswith(".localhost")
+    return local_name or _is_loopback_address(host)
+
+
+def _is_loopback_address(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -259,9 +280,10 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, budget: _Budget) -> None:
+    def __init__(self, budget: _Budget, *, loopback_only: bool) -> None:
         super().__init__()
         self._budget = budget
+        self._loopback_only = loopback_only
 
     def connect_tcp(
         self,
@@ -273,25 +295,34 @@ class _Backend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         left = self._budget.left()
         inner = super().connect_tcp(host, port, left, local_address, socket_options)
+        if self._loopback_only:
+            try:
+                check_peer(host, inner.get_extra_info("server_addr")[0])
+            except TargetUrlError:
+                inner.close()
+                raise
         return _Stream(inner, self._budget)
 
 
 class _Transport(httpx.BaseTransport):
     """httpx's default transport, over a backend that knows the deadline."""
 
-    def __init__(self, budget: _Budget, ca_file: Path | None) -> None:
+    def __init__(self, budget: _Budget, ca_file: Path | None, *, allow_http: bool) -> None:
+        self._budget = budget
         self._ca_file = ca_file
-        self._backend = _Backend(budget)
+        self._allow_http = allow_http
         self._pools: dict[bytes, httpcore.ConnectionPool] = {}
 
     def _pool(self, scheme: bytes) -> httpcore.ConnectionPool:
-        # A TLS context costs 17 ms, so only https builds one.
         if scheme not in self._pools:
-            context = None
-            if scheme == b"https":
-                context = tls_context(self._ca_file)
+            secure = scheme == b"https"
             self._pools[scheme] = httpcore.ConnectionPool(
-                ssl_context=context, max_connections=1, network_backend=self._backend
+                # A TLS context costs 17 ms.
+                ssl_context=tls_context(self._ca_file) if secure else None,
+                max_connections=1,
+                network_backend=_Backend(
+                    self._budget, loopback_only=not (secure or self._allow_http)
+                ),
             )
         return self._pools[scheme]
 

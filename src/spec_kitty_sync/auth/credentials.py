@@ -69,20 +69,39 @@ def _read(path: Path) -> dict[str, Any] | None:
     if path.is_symlink():
         raise UnsafePathError(f"{path} is a symbolic link", remedy=f"Run `rm {path}`, then log in.")
     try:
-        data = path.read_bytes()
+        data = _read_private(path)
     except FileNotFoundError:
         return None
-    except IsADirectoryError:
-        raise CredentialError(f"{path} is not a file", remedy=move_away(path)) from None
     except OSError as exc:
         raise CredentialError(f"{path} cannot be read: {exc.strerror}") from exc
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise UnsafePathError(f"{path} is readable by others", remedy=f"Run `chmod 600 {path}`.")
     try:
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         # The parser's message may quote the line, and with it a token.
         raise CredentialError(f"{path} is not valid TOML") from None
+
+
+def _read_private(path: Path) -> bytes:
+    """Return the bytes of a file that only its owner can read; the open file is what is judged.
+
+    Raises:
+        UnsafePathError: readable by others.
+        CredentialError: no regular file; a pipe would never end.
+        OSError
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise CredentialError(f"{path} is not a file", remedy=move_away(path))
+        if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+            remedy = f"Run `chmod 600 {path}`."
+            raise UnsafePathError(f"{path} is readable by others", remedy=remedy)
+        with open(handle, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(handle)
 
 
 def _parse(document: Mapping[str, Any], path: Path) -> Credentials:

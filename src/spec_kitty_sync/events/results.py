@@ -143,7 +143,7 @@ def read_details(body: bytes) -> Mapping[str, str]:
     for item in details:
         if not isinstance(item, dict) or not isinstance(item.get("event_id"), str):
             return {}
-        named[item["event_id"]] = _reason_of(item) or "named in the answer without a reason"
+        named[item["event_id"]] = stated_reason(item) or "named in the answer without a reason"
     return named
 
 
@@ -194,7 +194,7 @@ def _read_result(event_id: str, item: dict[str, Any]) -> BatchResult:
     status = _STATUS.get(word) if type(word) is str else None
     if status is ResultStatus.DUPLICATE:
         return BatchResult(event_id, status)
-    error = _reason_of(item)
+    error = stated_reason(item)
     if status is None:
         return _no_result(event_id, f"unknown status {_one_line(str(word))[:40]!r}")
     stated = stated_category(item)
@@ -214,7 +214,8 @@ def _is_word(text: str) -> bool:
     return text.isascii() and text.replace("_", "").replace("-", "").isalnum()
 
 
-def _reason_of(item: dict[str, Any]) -> str | None:
+def stated_reason(item: Mapping[str, Any]) -> str | None:
+    """Return the reason of a result on one line, at most `REASON_LIMIT` characters, or None."""
     for key in ("error", "error_message", "reason"):
         value = item.get(key)
         if isinstance(value, str) and value:

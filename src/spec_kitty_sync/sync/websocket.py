@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from spec_kitty_sync._extras import extra
-from spec_kitty_sync._http import tls_context
-from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError
-from spec_kitty_sync.events.results import BatchResult, ResultStatus, categorize
+from spec_kitty_sync._http import check_peer, tls_context
+from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError, TargetUrlError
+from spec_kitty_sync.events.results import (
+    BatchResult,
+    ResultStatus,
+    categorize,
+    stated_category,
+    stated_reason,
+)
 from spec_kitty_sync.sync.ws_session import WsSession
 
 if TYPE_CHECKING:
@@ -29,7 +35,6 @@ _OPEN_S = 10.0
 _CLOSE_S = 0.25
 _ACK_S = 10.0
 _LARGEST_FRAME = 1024 * 1024
-_REASON_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +173,16 @@ class WebSocketClient:
 
 def read_answer(said: dict[str, Any]) -> BatchResult | None:
     """Return what an `ack` or `error` frame says of its event; None where it names none."""
-    event_id, status, error = said.get("event_id"), said.get("status"), said.get("error")
+    event_id, status = said.get("event_id"), said.get("status")
     if not isinstance(event_id, str):
         return None
     if said["type"] == "ack" and status == "accepted":
         return BatchResult(event_id, ResultStatus.SUCCESS)
     if said["type"] == "ack" and status == "duplicate":
         return BatchResult(event_id, ResultStatus.DUPLICATE)
-    reason = error[:_REASON_LIMIT] if isinstance(error, str) and error else "refused, no reason"
+    reason = stated_reason(said) or "refused, no reason"
     if said["type"] == "error" and status == "rejected":
-        stated = said.get("error_category")
-        category = stated if isinstance(stated, str) and stated else categorize(reason)
+        category = stated_category(said) or categorize(reason)
         return BatchResult(event_id, ResultStatus.REJECTED, reason, category)
     return BatchResult(event_id, ResultStatus.FAILED_TRANSIENT, reason, "server_error")
 
@@ -188,15 +192,13 @@ def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
     with extra("websocket"):
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
-    parts = urlsplit(session.ws_url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
     headers = {"Authorization": f"Bearer {session.ws_token}"} if session.ws_token else {}
-    context = tls_context(session.ca_file) if parts.scheme == "wss" else None
+    secure = urlsplit(session.ws_url).scheme == "wss"
+    context = tls_context(session.ca_file) if secure else None
     try:
-        raw = socket.create_connection((parts.hostname or "", port), timeout=deadlines.open_s)
         connecting = connect(
             session.ws_url,
-            sock=raw,
+            sock=_dial(session.ws_url, deadlines.open_s),
             ssl=context,
             proxy=None,
             compression=None,
@@ -210,6 +212,20 @@ def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
     except (OSError, WebSocketException, ValueError) as exc:
         # The message of a failed handshake may repeat headers.
         raise OfflineError(f"no live session: {type(exc).__name__}") from None
+
+
+def _dial(ws_url: str, deadline_s: float) -> socket.socket:
+    """Return a connection to the host of *ws_url*; without TLS, to this machine only."""
+    parts = urlsplit(ws_url)
+    host, secure = parts.hostname or "", parts.scheme == "wss"
+    raw = socket.create_connection((host, parts.port or (443 if secure else 80)), deadline_s)
+    try:
+        if not secure:
+            check_peer(host, raw.getpeername()[0])
+    except TargetUrlError as exc:
+        raw.close()
+        raise ReceiverProtocolError(f"no live session: {exc.message}") from None
+    return raw
 
 
 def _closed() -> type[Exception]:
