@@ -23,7 +23,6 @@ REQUIREMENTS = [
     requirement
     for kind in ("receiver", "producer", "migration")
     for requirement in load_catalogue(catalogue_path(kind=kind)).requirements
-    if not requirement.provisional
 ]
 _HEADED_BLOCK = re.compile(r"^(#+) (.*?)$|^```json\n(.*?)^```$", re.M | re.S)
 

@@ -41,9 +41,8 @@ def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".
 
 
 def _clause(requirement: Requirement) -> str:
-    if requirement.provisional:
-        return f"provisional: {requirement.clause} has no sentence for it yet; {requirement.why}"
-    return f'{requirement.clause}: "{requirement.sentence}"'
+    told = f'{requirement.clause}: "{requirement.sentence}"'
+    return f"{told} (provisional)" if requirement.provisional else told
 
 
 def _headline(requirement: Requirement, result: CheckResult) -> str:
