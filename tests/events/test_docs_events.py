@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from spec_kitty_sync.api.schemas import export_to, schema_files
 from spec_kitty_sync.events import Validator, lifecycle, status
 from spec_kitty_sync.registry_load import load_registry
 
@@ -118,3 +119,16 @@ def test_entry_point_example_works(tmp_path: Path, payload: dict[str, str], path
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) == [not path, [path] if path else []]
+
+
+def test_added_types_are_exported(tmp_path: Path) -> None:
+    """`schema export --schemas DIR` writes the types of the folder beside ours."""
+    (schema,) = blocks("extending.md", "json")
+    added, out = tmp_path / "event-types", tmp_path / "out"
+    added.mkdir()
+    (added / "Deployed.schema.json").write_text(schema, encoding="utf-8")
+    done = export_to(out, schema_dirs=[added])
+    assert done.files == len(schema_files()) + 1
+    written = json.loads((out / "payloads" / "Deployed.schema.json").read_bytes())
+    assert written["properties"] == json.loads(schema)["properties"]
+    assert b'"Deployed"' in (out / "event.schema.json").read_bytes()

@@ -23,15 +23,25 @@ def schema() -> None:
 @schema.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="schemas")
 @click.option("--check", is_flag=True, help="Write nothing; end with 1 if a file differs.")
+@click.option(
+    "--schemas", "schema_dirs", multiple=True, metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write the types of this folder too (may be given more than once).",
+)  # fmt: skip
+@click.option("--installed", is_flag=True, help="Write the types of installed packages too.")
 @json_option
-def export(folder: Path, check: bool, as_json: bool) -> int:
+def export(
+    folder: Path, check: bool, schema_dirs: tuple[Path, ...], installed: bool, as_json: bool
+) -> int:
     """Write every schema below FOLDER (default: schemas), or compare what stands there.
 
     \b
     Examples:
       spec-kitty schema export
       spec-kitty schema export schemas --check
+      spec-kitty schema export all-schemas --schemas event-types --installed
     """
     from spec_kitty_sync.api.schemas import export_to
 
-    return render_schema.exported(export_to(folder, check=check), as_json=as_json)
+    exported = export_to(folder, check=check, schema_dirs=schema_dirs, installed=installed)
+    return render_schema.exported(exported, as_json=as_json)
