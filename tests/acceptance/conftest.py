@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import installing
 import pytest
 from terminal import TOKEN, Operator, Receiver
 
@@ -35,3 +36,11 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
     process.terminate()
     process.wait(10)
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with wheel and sdist, built once."""
+    out = tmp_path_factory.mktemp("dist")
+    installing.build(out)
+    return out

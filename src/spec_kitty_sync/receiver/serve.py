@@ -11,7 +11,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-import uvicorn
+from spec_kitty_sync._extras import extra
+
+with extra("receiver"):
+    import uvicorn
 
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync.errors import UsageError
