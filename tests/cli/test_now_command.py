@@ -102,6 +102,22 @@ def test_target_of_one_run_is_its_own_and_leaves_the_configuration(
     assert ready.run("sync", "now", "--target", "9").code == 2
 
 
+def test_token_of_the_environment_stays_with_the_usual_server(
+    ready: Desk, receiver: SmallReceiver
+):
+    """SPEC_KITTY_TOKEN is for the server that is usually meant, not for one named by --target."""
+    receiver.token = "canary-token-78"
+    with SmallReceiver() as other:
+        other.token = "canary-token-78"
+        done = ready.json(
+            "sync", "now", "--target", other.url, code=1, SPEC_KITTY_TOKEN="canary-token-78"
+        )
+        assert done["stop"]["code"] == "auth_expired"
+        assert other.events == []
+    same = ready.json("sync", "now", "--target", receiver.url, SPEC_KITTY_TOKEN="canary-token-78")
+    assert same["delivered"] == 5
+
+
 def test_one_event_is_one_event_and_two_are_two(desk: Desk, receiver: SmallReceiver):
     """Counts agree with their nouns."""
     desk.put(make_event(1))

@@ -6,12 +6,15 @@ import ssl
 from dataclasses import replace
 from pathlib import Path
 
+from spec_kitty_sync.auth.client import origin
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.delivery.urls import canonical_url, tidy_url
 from spec_kitty_sync.errors import CredentialError, TargetNotFoundError, UsageError
-from spec_kitty_sync.sync.config import Settings, SyncConfig, write_settings
+from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
 from spec_kitty_sync.sync.workspace import read_workspace
+
+_SERVER = "SPEC_KITTY_SAAS_URL"
 
 
 def choose_server(
@@ -85,9 +88,13 @@ def for_this_run(settings: Settings, name: str) -> Settings:
 def _to(settings: Settings, url: str) -> Settings:
     environ = {
         **settings.environ,
-        "SPEC_KITTY_SAAS_URL": url,
+        _SERVER: url,
         "SPEC_KITTY_TARGET_OVERRIDE": "process",
     }
+    # A token in the environment was put there for the server that is usually meant.
+    meant = settings.env(_SERVER) or SyncConfig.load(settings.home).server_url
+    if meant is not None and origin(meant) != origin(url):
+        environ.pop(TOKEN_VARIABLE, None)
     return replace(settings, environ=environ)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from spec_kitty_sync._files import Home, move_away, write_atomic
 from spec_kitty_sync.errors import StoreReadOnlyError, UsageError
 
+TOKEN_VARIABLE = "SPEC_KITTY_TOKEN"
+"""Holds a token for the server of the environment, else for the configured one."""
+
 
 @dataclass(frozen=True)
 class Settings:

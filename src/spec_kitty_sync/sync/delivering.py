@@ -25,13 +25,12 @@ from spec_kitty_sync.delivery.report import DrainReport
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.errors import CredentialError, DeliveryBlockedError
 from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns, reason_of_stop
-from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings
 from spec_kitty_sync.sync.connecting import http_client
 from spec_kitty_sync.sync.gates import Situation, look, remedy_of, sync_enabled
 from spec_kitty_sync.sync.health import Health, ask_health
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace
 
-_TOKEN = "SPEC_KITTY_TOKEN"
 _LOG = logging.getLogger(__name__)
 
 
@@ -210,5 +209,5 @@ def token_source(settings: Settings, situation: Situation) -> CredentialSource:
                 remedy=f"Run `export {config.token_env}=…`, then the same command again.",
             )
         return StaticToken(token)
-    token = settings.env(_TOKEN)
+    token = settings.env(TOKEN_VARIABLE)
     return StaticToken(token) if token else situation.auth
