@@ -84,7 +84,7 @@ def make_private_dir(path: Path, *, durable: bool = True) -> None:
         elif not path.is_dir():
             raise UnsafePathError(f"{path} is not a directory", remedy=move_away(path))
     except OSError as exc:
-        raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
+        raise _cannot_create(path, exc) from exc
     _check_owner(path)
 
 
@@ -109,7 +109,22 @@ def touch_private(path: Path) -> None:
             raise UnsafePathError(f"{path} is not a regular file", remedy=remedy) from None
         _check_owner(path)
     except OSError as exc:
-        raise StoreReadOnlyError(f"cannot create {path}: {exc.strerror}", path=str(path)) from exc
+        raise _cannot_create(path, exc) from exc
+
+
+def _cannot_create(path: Path, exc: OSError) -> StoreReadOnlyError:
+    text = f"cannot create {path}: {exc.strerror}"
+    return StoreReadOnlyError(text, remedy=make_writable(path), path=str(path))
+
+
+def make_writable(path: Path) -> str | None:
+    """Return the remedy that lets *path* be written, None where permissions are not the reason."""
+    there = [each for each in (path.parent, path) if each.exists()]
+    locked = [each for each in there if not os.access(each, os.W_OK)]
+    if not locked:
+        return None
+    words = shlex.join(["chmod", "u+w", *map(str, locked)])
+    return f"Run `{words}`, or set SPEC_KITTY_HOME to another folder."
 
 
 def move_away(*paths: Path) -> str:

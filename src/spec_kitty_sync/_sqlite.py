@@ -12,75 +12,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from spec_kitty_sync._files import make_private_dir, move_away, touch_private
+from spec_kitty_sync._files import make_private_dir, touch_private
 from spec_kitty_sync._locks import WriterLock
+from spec_kitty_sync._sqlite_errors import (
+    OPENING_ERRORS,
+    SENSELESS,
+    check_place,
+    corrupt,
+    is_sound,
+    move_database,
+    size_of,
+    translate,
+    wal_of,
+)
 from spec_kitty_sync.errors import (
     StoreBusyError,
-    StoreCorruptError,
     StoreError,
-    StoreFullError,
     StoreGoneError,
     StoreReadOnlyError,
-    StoreUncertainError,
     StoreVersionError,
-    UnsafePathError,
 )
 
 APPLICATION_ID = 0x534B5331  # "SKS1"
 BUSY_TIMEOUT_S = 5.0
 CHECKPOINT_PAGES = 1000  # 4 MiB: the log is checkpointed by the commit that exceeds it
 Synchronous = Literal["FULL", "NORMAL"]
-
-
-def translate(exc: sqlite3.Error, path: Path | str) -> StoreError:
-    """Return the store error that *exc* means, naming *path*."""
-    name = getattr(exc, "sqlite_errorname", None) or ""
-    text = f"{path}: {exc}"
-    if name.startswith("SQLITE_FULL"):
-        return StoreFullError(text, path=str(path))
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreBusyError(text, path=str(path))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "no such table" in text:
-        return _corrupt(text, Path(path))
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StoreReadOnlyError(text, path=str(path))
-    if name.startswith("SQLITE_IOERR"):
-        return StoreUncertainError(text, path=str(path))
-    return StoreError(text, path=str(path))
-
-
-def _corrupt(text: str, path: Path) -> StoreCorruptError:
-    """Return the error with both ways out: a backup, or a new beginning that keeps what is left."""
-    remedy = f"{StoreCorruptError.default_remedy} Without one, begin anew. {_move_database(path)}"
-    return StoreCorruptError(text, remedy=remedy, path=str(path))
-
-
-def _move_database(path: Path) -> str:
-    return move_away(*(each for each in (path, wal_of(path)) if each.exists()))
-
-
-def wal_of(path: Path) -> Path:
-    """Return the write-ahead log of the database at *path*."""
-    return path.with_name(path.name + "-wal")
-
-
-def check_place(path: Path) -> None:
-    """Raise where SQLite must not even look at *path*, for all it would say or do.
-
-    Beside a missing or empty database it throws the log away, and with it events; a reader too.
-
-    Raises:
-        UnsafePathError: a folder or the like. StoreCorruptError: only the log is left.
-    """
-    if path.exists() and not path.is_file():
-        raise UnsafePathError(f"{path} is not a regular file", remedy=move_away(path))
-    wal = wal_of(path)
-    if not _size(path) and _size(wal):
-        raise _corrupt(f"{path} is missing or empty, but its log {wal.name} is not", path)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -202,8 +158,12 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        """Close; where a value made no sense to the program, say so if the file is damaged."""
+        damaged = isinstance(exc, SENSELESS) and not is_sound(self.conn)
         self.close()
+        if damaged:
+            raise corrupt(f"{self.path} holds values that make no sense", self.path) from exc
 
 
 def open_store(
@@ -243,7 +203,7 @@ def open_store(
             on_connect(conn)
         store = Store(path, conn, writing=WriterLock(path.with_name(path.name + ".lock")))
         _upgrade(store, steps)
-    except sqlite3.Error as exc:
+    except OPENING_ERRORS as exc:
         conn.close()
         raise translate(exc, path) from exc
     except BaseException:
@@ -261,7 +221,7 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
         StoreVersionError: the schema is older or newer than this program, or not ours.
     """
     check_place(path)
-    if not _size(path):
+    if not size_of(path):
         return None
     conn = _connect_reader(path)
     try:
@@ -275,7 +235,7 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
                 remedy="Run `spec-kitty sync now` once: it brings the file up to date.",
             )
         conn.execute("PRAGMA query_only=ON")
-    except sqlite3.Error as exc:
+    except OPENING_ERRORS as exc:
         conn.close()
         raise translate(exc, path) from exc
     except BaseException:
@@ -294,11 +254,12 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
             conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         except sqlite3.OperationalError as exc:
             conn.close()
-            cannot_open = (exc.sqlite_errorname or "").startswith("SQLITE_CANTOPEN")
-            if not cannot_open or _size(wal_of(path)):
+            name = exc.sqlite_errorname or ""
+            read_only = name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+            if not read_only or size_of(wal_of(path)):
                 raise
             conn = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    except sqlite3.Error as exc:
+    except OPENING_ERRORS as exc:
         raise translate(exc, path) from exc
     return conn
 
@@ -315,7 +276,7 @@ def check_ours(conn: sqlite3.Connection, path: Path, newest: int) -> int:
     if application != APPLICATION_ID:
         raise StoreVersionError(
             f"{path} was not made by spec-kitty-sync; it is left untouched",
-            remedy=f"{_move_database(path)} Or set SPEC_KITTY_HOME to another directory.",
+            remedy=f"{move_database(path)} Or set SPEC_KITTY_HOME to another directory.",
         )
     if version > newest:
         raise StoreVersionError(

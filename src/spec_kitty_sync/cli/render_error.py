@@ -20,7 +20,8 @@ def visible(text: str) -> str:
 
     Half surrogate pairs, which no terminal can be sent, are escaped too.
     """
-    shown = text.translate(_ESCAPES).replace("\n", "\\n")
+    # A damaged file may give a value of any type.
+    shown = str(text).translate(_ESCAPES).replace("\n", "\\n")
     return shown.encode("utf-8", "backslashreplace").decode()
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
 from spec_kitty_sync._files import Home, sync_dir, touch_private
-from spec_kitty_sync._sqlite import Store, check_ours, open_store, translate
+from spec_kitty_sync._sqlite import Store, check_ours, open_store
+from spec_kitty_sync._sqlite_errors import is_sound, translate
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
 from spec_kitty_sync.delivery.redelivery import assume_sent, begin_after_restore
@@ -178,14 +179,7 @@ def _present(home: Home) -> Iterator[Store | None]:
         yield None
         return
     with store:
-        yield store if _sound(store.conn) else None
-
-
-def _sound(conn: sqlite3.Connection) -> bool:
-    try:
-        return bool(conn.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
-    except sqlite3.Error:
-        return False
+        yield store if is_sound(store.conn) else None
 
 
 def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:

@@ -1,7 +1,7 @@
 """How the journal stands towards a target, from maintained counts (CONTRACT 7, Operator)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from spec_kitty_sync.sync.workspace import Workspace
 _TOP_TYPES = 5
 _LOOK_AT_OPEN = 20_000
 _SHOWN_ELSEWHERE = frozenset({"archived", "superseded"})
+_SET_APART = ("archived", "superseded", "local_only")
 
 
 class Standing(NamedTuple):
@@ -65,6 +66,7 @@ def _read_standing(workspace: Workspace) -> Standing:
     rowless = Counter(_beyond(workspace, target, groups))
     total = sum(group.events for group in groups)
     unaccounted = abs(total - sum(by_state.values()) - sum(rowless.values()))
+    unaccounted += _set_apart_by_nobody(groups, held)
     rowless.update(_opened(workspace, target, by_state["open"]))
     fresh = rowless.pop(None, 0)
     held.update({barrier: n for barrier, n in rowless.items() if barrier and n > 0})
@@ -73,6 +75,12 @@ def _read_standing(workspace: Workspace) -> Standing:
     stats, oldest_ms = _queue_stats(workspace, target, ledger)
     teams = _other_teams(groups, target.team_slug) if target and "other_team" in shown else ()
     return Standing(target, ledger, shown, stats, oldest_ms, groups, teams, unaccounted)
+
+
+def _set_apart_by_nobody(groups: Iterable[CountGroup], seen: Mapping[str, int]) -> int:
+    """Return how many more rows look set apart than the journal has counted."""
+    counted = _barriers(groups, None)
+    return max(0, sum(seen.get(code, 0) - counted.get(code, 0) for code in _SET_APART))
 
 
 def _other_teams(groups: Iterable[CountGroup], team: str | None) -> tuple[str, ...]:
