@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from spec_kitty_sync._extras import extra
-from spec_kitty_sync._http import check_peer, tls_context
 from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError, TargetUrlError
 from spec_kitty_sync.events.results import (
     BatchResult,
@@ -25,10 +24,12 @@ from spec_kitty_sync.events.results import (
     stated_category,
     stated_reason,
 )
-from spec_kitty_sync.sync.ws_session import WsSession
 
 if TYPE_CHECKING:
+    # Whoever emits imports this module, and needs no HTTP for that.
     from websockets.sync.client import ClientConnection
+
+    from spec_kitty_sync.sync.ws_session import WsSession
 
 _LOG = logging.getLogger(__name__)
 _OPEN_S = 10.0
@@ -189,6 +190,8 @@ def read_answer(said: dict[str, Any]) -> BatchResult | None:
 
 def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
     """Connect by a socket of our own: no proxy of the environment, no followed redirect."""
+    from spec_kitty_sync._http import tls_context
+
     with extra("websocket"):
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
@@ -216,6 +219,8 @@ def _open(session: WsSession, deadlines: WsDeadlines) -> ClientConnection:
 
 def _dial(ws_url: str, deadline_s: float) -> socket.socket:
     """Return a connection to the host of *ws_url*; without TLS, to this machine only."""
+    from spec_kitty_sync._http import check_peer
+
     parts = urlsplit(ws_url)
     host, secure = parts.hostname or "", parts.scheme == "wss"
     raw = socket.create_connection((host, parts.port or (443 if secure else 80)), deadline_s)
