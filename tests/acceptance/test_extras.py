@@ -19,21 +19,21 @@ pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("wheel")]
 def use(user: Installed, extras: str, url: str) -> None:
     """Do what *extras* allow; what they do not allow says which to install."""
     installing.use_runtime(user, url)
+    has_websockets = "websocket" in extras or "receiver" in extras
+    assert installing.use_live(user) == ("live" if has_websockets else "not live")
     if "conformance" in extras:
         installing.use_kit(user, url)
     else:
         assert "[conformance]" in user.kitty("conformance", "receiver", url, code=4)
     if "receiver" in extras:
         with user.serving() as own:
-            user.kitty("conformance", "explain", "SKR-BAT-04")
-            user.kitty("sync", "server", own, "--token-env", "SK_TOKEN", "--yes")
+            user.kitty("sync", "server", own, "--token-env", "SK_TOKEN")
+            user.kitty("sync", "now")
     else:
         assert "[receiver]" in user.kitty("receiver", "serve", "--no-auth", code=2)
     where = ("--database", "postgresql://nobody@127.0.0.1:9/none")
-    told = user.kitty("receiver", "user", "list", *where, code=3 if "postgres" in extras else 2)
+    told = user.kitty("receiver", "user", "list", *where, code=2)
     assert ("[postgres]" in told) is ("postgres" not in extras)
-    has_websockets = "websocket" in extras or "receiver" in extras
-    assert installing.use_live(user) == ("live" if has_websockets else "not live")
 
 
 @pytest.mark.parametrize("python", PYTHONS)
