@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from spec_kitty_sync.conformance import bounded
 from spec_kitty_sync.conformance import migration_homes as homes
 from spec_kitty_sync.conformance.migration_model import draw_home
 from spec_kitty_sync.conformance.migration_trial import MigrationTrial
-from spec_kitty_sync.conformance.suite import Case, check
+from spec_kitty_sync.conformance.suite import Case, check, rows
 
-_KILLS = (0.1, 0.25, 0.35, 0.45, 0.6)
+_MOMENTS = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97)
 
 
-@check("SKM-CRA-01", *(Case(f"{seconds:g}s", {"after": seconds}) for seconds in _KILLS))
+@check("SKM-CRA-01", *(Case(f"{part:.0%}", {"part": part}) for part in _MOMENTS))
 def killed_run_is_repeated(t: MigrationTrial, case: Case) -> None:
+    whole_s = t.rehearse(600)
     ids = []
     for number in range(3):
         ids += t.write(t.scoped(number), t.events(200))
     t.remember()
-    t.killed_after("migrate", case["after"])
+    t.killed_after("migrate", case["part"] * whole_s)
     ran = t.migrate("after the kill")
     t.expect_exit(ran, {0}, "the second run completes the first")
     t.expect_arrived(ids, "as if nothing had happened")
+
+
+_FULL_BYTES = 400_000
+
+
+@check("SKM-CRA-02")
+def full_disk_is_survived(t: MigrationTrial, case: Case) -> None:
+    ids = []
+    for number in range(3):
+        ids += t.write(t.scoped(number), t.events(300))
+    t.remember()
+    full = t.run(
+        "migrate",
+        under=bounded.no_file_above(_FULL_BYTES),
+        note=f"no file may grow above {_FULL_BYTES} bytes",
+    )
+    t.expect(
+        "Traceback" not in full.text,
+        expected="words where the disk is full",
+        got=lambda: full.text[-300:],
+        step=full.step,
+    )
+    if full.exit_code == 0:
+        t.expect_arrived(ids, "the exit code says that nothing is missing")
+        return
+    ran = t.migrate("with room again")
+    t.expect_exit(ran, {0}, "there is room again")
+    t.expect_arrived(ids, "the second run completes the first")
 
 
 @check("SKM-CRA-03")
@@ -49,14 +79,20 @@ def two_runs_are_one(t: MigrationTrial, case: Case) -> None:
     t.expect_arrived(ids, "each once, whichever run took it")
 
 
-@check("SKM-CRA-05")
-def rows_written_meanwhile_come_later(t: MigrationTrial, case: Case) -> None:
+@check("SKM-CRA-05", *rows("afterwards", "meanwhile"))
+def rows_written_by_others_come_later(t: MigrationTrial, case: Case) -> None:
     ids = t.write(t.scoped(), t.events(2))
-    t.migrate()
     t.touched = True
+    if case.name == "meanwhile":
+        child = t.start("migrate")
+        while child.poll() is None and len(ids) < 500:
+            ids += t.write(t.scoped(), t.events(1))
+        t.finish(child, "migrate", note="while an old CLI writes")
+    else:
+        t.migrate()
     ids += t.write(t.scoped(), t.events(2))
     t.run("migrate", note="after an old CLI wrote more")
-    t.expect_arrived(ids, "the rows that an old CLI wrote after the first run")
+    t.expect_arrived(ids, "the rows that an old CLI wrote during the first run and after it")
 
 
 @check("SKM-CLN-01")

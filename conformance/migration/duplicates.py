@@ -78,6 +78,22 @@ def conflict_keeps_both(t: MigrationTrial, case: Case) -> None:
     t.expect_arrived([fine["event_id"]], "the others; the conflicting id waits for a decision")
 
 
+@check("SKM-DUP-09")
+def trivial_conflicts_are_a_class(t: MigrationTrial, case: Case) -> None:
+    trivial, grave, fine = t.events(3)
+    t.write(t.legacy, [trivial, grave, fine])
+    later = {**trivial, "timestamp": "2026-02-03T00:00:00Z", "build_id": "b-2"}
+    t.write(t.scoped(), [later, other(grave, entry_content="something else")])
+    ran = t.migrate()
+    t.expect_number(ran, "conflicts", 2, "both ids have two contents")
+    done = t.run("keep_volatile")
+    t.expect_exit(done, {0}, "the decision is carried out")
+    t.expect_arrived(
+        [trivial["event_id"], fine["event_id"]],
+        "one conflict was over facts of the moment, the other waits for somebody to look",
+    )
+
+
 @check("SKM-DUP-10", *(Case(name, {"side": name}) for name in ("journal", "source")))
 def conflict_can_be_resolved(t: MigrationTrial, case: Case) -> None:
     mine = t.events(1)[0]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 
+from spec_kitty_sync.conformance import bounded
 from spec_kitty_sync.conformance import migration_homes as homes
+from spec_kitty_sync.conformance.migration_homes import Row
 from spec_kitty_sync.conformance.migration_trial import MigrationTrial
+from spec_kitty_sync.conformance.producer_trial import captured_by
 from spec_kitty_sync.conformance.suite import Case, check, rows
 
 PROJECT = "550e8400-e29b-41d4-a716-446655440000"
@@ -47,6 +50,31 @@ def unknown_scope_invents_nothing(t: MigrationTrial, case: Case) -> None:
             got=lambda body=body: f"team_slug {body.get('team_slug')!r}",
             about=str(body["event_id"]),
         )
+
+
+USER, TEAM = "robin@example.com", "team-a"
+
+
+@check("SKM-SRC-04", *rows("login", "noted-scope"))
+def known_scope_is_shown(t: MigrationTrial, case: Case) -> None:
+    server = "https://old.example.invalid"
+    path = t.home / "queues" / homes.scope_file(server, USER, TEAM)
+    t.write(path, t.events(2))
+    t.write(t.scoped(), t.events(1))
+    if case.name == "login":
+        homes.write_credentials(t.home, server, USER, TEAM)
+    else:
+        text = homes.scope_text(server, USER, TEAM)
+        (t.home / "active_queue_scope").write_text(text, encoding="utf-8")
+    t.migrate()
+    ran = t.run("sources")
+    t.expect_named(ran, (path.name, server))
+    t.expect(
+        ran.text.count(server) == 1,
+        expected="the server beside that queue, and beside no other",
+        got=lambda: ran.text,
+        step=ran.step,
+    )
 
 
 @check("SKM-SRC-05")
@@ -92,22 +120,92 @@ def body_uploads_stay(t: MigrationTrial, case: Case) -> None:
     ids = t.write(t.scoped(1), t.events(2))
     homes.write_bodies(t.scoped(1), 2)
     ran = t.migrate()
+    t.expect_exit(ran, {0}, "body uploads are no damage either")
     t.expect_number(ran, "imported", 2, "body uploads are no events")
     t.expect_arrived(ids, "body uploads are no events")
 
 
-@check("SKM-SRC-09")
+_SPELLINGS = {
+    "unknown-fields": lambda event: json.dumps(
+        {**event, "build_id": "b-1", "drain_blocked_reason": "no_auth", "schema_version": "3.0.0"}
+    ),
+    "numbers": lambda event: json.dumps(event)[:-1] + ', "x": [1, 1.0, 1e2, 0.10, -0]}',
+    "spaces-and-escapes": lambda event: json.dumps({**event, "x": "gr\u00fcn/"}, indent=1).replace(
+        "/", "\\/"
+    ),
+}
+
+
+@check("SKM-SRC-12", *(Case(name, {"form": form}) for name, form in _SPELLINGS.items()))
 def bytes_arrive_as_they_were(t: MigrationTrial, case: Case) -> None:
-    events = t.events(1, build_id="b-1", drain_blocked_reason="no_auth", schema_version="3.0.0")
-    t.write(t.legacy, events)
+    event = t.events(1)[0]
+    text = case["form"](event)
+    homes.write_queue(t.legacy, [Row(event["event_id"], text)])
     t.migrate()
-    t.drained()
-    sent = [body for request in t.stub.requests for body in request.bodies]
+    t.expect_arrived([event["event_id"]], "it is a good event")
+    sent = captured_by(t.stub)[0].body
     t.expect(
-        sent == events,
-        expected="every field of the old event, unknown ones too, and none that it lacks",
-        got=lambda: json.dumps(sent)[:300],
+        sent == text.encode(),
+        expected="the bytes of the row: every field, number and space as it was written",
+        got=lambda: f"{sent.decode()} for {text}",
+        about=event["event_id"],
     )
+
+
+_ROWS = 100_000
+_ROOM_BYTES = 64 * 1024 * 1024
+
+
+@check("SKM-SRC-09")
+def long_history_needs_bounded_memory(t: MigrationTrial, case: Case) -> None:
+    few = t.folder / "few"
+    t.write(t.legacy, t.events(1))
+    t.run("migrate", under=bounded.measured(few), note="one row")
+    text = json.dumps({**t.events(1)[0], "event_id": "$", "x": "x" * 800})
+    ids = (t.make.new_id() for _ in range(_ROWS))
+    homes.write_queue(t.scoped(), (Row(one, text.replace("$", one)) for one in ids))
+    many = t.folder / "many"
+    ran = t.run("migrate", under=bounded.measured(many), note=f"{_ROWS} rows more")
+    t.expect_exit(ran, {0}, "all are good events")
+    t.expect_number(ran, "imported", _ROWS, "the rows that are new")
+    more = bounded.peak_bytes(many) - bounded.peak_bytes(few)
+    t.expect(
+        more <= _ROOM_BYTES,
+        expected=f"at most {_ROOM_BYTES >> 20} MiB of memory more than for one row",
+        got=f"{more >> 20} MiB more, for {_ROWS * len(text) >> 20} MiB of rows",
+        step=ran.step,
+    )
+
+
+@check("SKM-SRC-13", *rows("journal", "journal-log", "project-store", "plain-entries"))
+def newer_stores_are_sources(t: MigrationTrial, case: Case) -> None:
+    listed = [homes.row_of(one) for one in t.events(4)]
+    journal = t.home / "event_journal" / "journal-team-a.db"
+    store = t.home / "projects" / PROJECT / "sync" / "sync.db"
+    if case.name == "journal":
+        homes.write_journal(journal, listed)
+    elif case.name == "journal-log":
+        homes.write_journal(journal, listed[:2], in_wal=listed[2:])
+    elif case.name == "project-store":
+        homes.write_store(store, listed)
+    else:
+        homes.write_store(store, listed[:2], plain=listed[2:])
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "they hold good events")
+    t.expect_number(ran, "imported", 4, "the events of the last versions")
+    t.expect_arrived([row.event_id for row in listed], "the events of the last versions")
+
+
+@check("SKM-SRC-14", *rows("DecisionInputRequested", "DecisionInputAnswered"))
+def decisions_stay(t: MigrationTrial, case: Case) -> None:
+    fine, private = t.events(2)
+    private = {name: value for name, value in private.items() if name != "data_tier"}
+    private |= {"event_type": case.name}
+    listed = [homes.row_of(one) for one in (private, fine)]
+    homes.write_journal(t.home / "event_journal" / "journal-local.db", listed)
+    ran = t.migrate()
+    t.expect_number(ran, "imported", 2, "it is kept, and stays here")
+    t.expect_arrived([fine["event_id"]], "a decision never left the machine")
 
 
 @check("SKM-SRC-10")

@@ -20,6 +20,8 @@ GATED: Final = {
     "auth": "login",
     "bulk": "emit_many",
     "cleanup": "cleanup",
+    "conflict-classes": "keep_volatile",
+    "provenance": "sources",
 }
 """Capabilities that need a command of their own."""
 
@@ -35,6 +37,7 @@ class Adapter:
     """One adapter file. `commands` and `options` are argument vectors with `{placeholders}`.
 
     `copyable`: a home may be copied to another path and still works, which saves set-up time.
+    `lock_wait_s`: how long a migration waits for a source that is locked, at most.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Adapter:
     capabilities: frozenset[str] = frozenset()
     copyable: bool = False
     deadline_s: float = 60.0
+    lock_wait_s: float = 30.0
 
     def argv(self, command: str, extra: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
         """Return the arguments of *command* and of the options *extra*, filled with *values*.
@@ -126,6 +130,7 @@ def load_adapter(path: Path, kind: str) -> Adapter:
         capabilities=capabilities,
         copyable=bool(told.get("copyable", False)),
         deadline_s=float(told.get("deadline_s", 60.0)),
+        lock_wait_s=float(told.get("lock_wait_s", 30.0)),
     )
 
 

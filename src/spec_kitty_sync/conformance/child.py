@@ -54,6 +54,11 @@ class WarmChild:
                 stream.close()
         return b"".join(self._out), b"".join(self._err)
 
+    def poll(self) -> int | None:
+        """Return nothing as long as it runs, something once it ended."""
+        ready, _, _ = select.select([self._status], [], [], 0)
+        return 0 if ready else self.returncode
+
     def kill(self) -> None:
         """Send SIGKILL."""
         with contextlib.suppress(ProcessLookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -43,6 +44,27 @@ CREATE TABLE body_upload_queue (
     retry_count INTEGER DEFAULT 0, next_attempt_at REAL, created_at REAL, last_error TEXT
 )
 """
+JOURNAL_SQL: Final = """
+CREATE TABLE event_journal (
+    event_id TEXT PRIMARY KEY, event_type TEXT NOT NULL, payload BLOB NOT NULL,
+    occurred_at TEXT NOT NULL, created_at TEXT NOT NULL, coalesce_key TEXT, archived_at TEXT,
+    drain_blocked_reason TEXT
+)
+"""
+STORE_SQL: Final = """
+CREATE TABLE journal_entries (
+    entry_id TEXT PRIMARY KEY, project_uuid TEXT, epoch_id INTEGER, capture_sequence INTEGER,
+    payload_json TEXT NOT NULL, created_at TEXT NOT NULL
+)
+"""
+_WAL: Final = "PRAGMA journal_mode=WAL"
+_INSERT_JOURNAL: Final = (
+    "INSERT INTO event_journal (event_id, event_type, payload, occurred_at, created_at)"
+    " VALUES (?, ?, ?, ?, ?)"
+)
+_INSERT_STORE: Final = (
+    "INSERT INTO journal_entries (entry_id, payload_json, created_at) VALUES (?, ?, ?)"
+)
 _INSERT: Final = (
     "INSERT INTO queue (event_id, event_type, data, timestamp, retry_count) VALUES (?, ?, ?, ?, 0)"
 )
@@ -50,6 +72,7 @@ _INSERT_BODY: Final = (
     "INSERT INTO body_upload_queue (project_uuid, artifact_path, content_body) VALUES (?, ?, ?)"
 )
 _NOW_S: Final = 1_770_000_000
+_NOW: Final = "2026-02-02T02:40:00+00:00"
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,48 @@ def write_bodies(path: Path, count: int) -> Path:
     return path
 
 
+def write_journal(path: Path, rows: Iterable[Row], *, in_wal: Sequence[Row] = ()) -> Path:
+    """Write a journal as 3.2.4 kept it; *in_wal* are rows that only its log has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name("scratch.db")
+    with closing(sqlite3.connect(scratch, isolation_level=None)) as conn:
+        conn.execute(_WAL)
+        conn.execute(JOURNAL_SQL)
+        conn.executemany(_INSERT_JOURNAL, [_in_journal(row) for row in rows])
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        conn.executemany(_INSERT_JOURNAL, [_in_journal(row) for row in in_wal])
+        shutil.copyfile(scratch, path)
+        if in_wal:
+            shutil.copyfile(f"{scratch}-wal", f"{path}-wal")
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{scratch}{ending}").unlink(missing_ok=True)
+    return path
+
+
+def write_store(path: Path, wrapped: Iterable[Row], *, plain: Iterable[Row] = ()) -> Path:
+    """Write a project's store as 3.2.6 kept it: each event in a document around it, or *plain*."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(_WAL)
+        conn.execute(STORE_SQL)
+        around = [Row(row.event_id, _document(row)) for row in wrapped]
+        values = [(row.event_id, row.data, _NOW) for row in (*around, *plain)]
+        conn.executemany(_INSERT_STORE, values)
+    return path
+
+
+def write_credentials(home: Path, server: str, user: str, team: str) -> None:
+    """Write the login of an old CLI: it tells whose queue a digest may be."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "credentials").write_text(
+        f'[user]\nusername = "{user}"\nteam_slug = "{team}"\n[server]\nurl = "{server}"\n'
+        '[tokens]\naccess = "a"\nrefresh = "r"\n'
+        '[expiries]\naccess = "2099-01-01T00:00:00Z"\nrefresh = "2099-01-01T00:00:00Z"\n',
+        encoding="utf-8",
+    )
+    (home / "credentials").chmod(0o600)
+
+
 def write_hot_wal(path: Path, rows: Sequence[Row], in_wal: Sequence[Row]) -> Path:
     """Write *rows* into the database, *in_wal* into its write-ahead log only, as a crash does."""
     scratch = path.with_name("scratch.db")
@@ -122,10 +187,17 @@ def write_hot_journal(path: Path, rows: Sequence[Row], half_done: Sequence[Row])
     return path
 
 
+def scope_text(server: str, user: str, team: str | None) -> str:
+    """Return the text whose digest names the queue of that server, user and team."""
+    return "|".join(
+        (server.strip().lower().rstrip("/"), user.strip().lower(), (team or "no-team").lower())
+    )
+
+
 def scope_file(server: str, user: str, team: str | None) -> str:
     """Return the file name of the queue of that server, user and team."""
-    parts = (server.strip().lower().rstrip("/"), user.strip().lower(), (team or "no-team").lower())
-    return f"queue-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}.db"
+    digest = hashlib.sha256(scope_text(server, user, team).encode()).hexdigest()
+    return f"queue-{digest[:16]}.db"
 
 
 def image(folder: Path) -> dict[str, str]:
@@ -155,3 +227,12 @@ def _insert(conn: sqlite3.Connection, rows: Iterable[Row], table: str) -> None:
         conn.execute(table)
     values = [(row.event_id, "HistoryAdded", row.data, _NOW_S) for row in rows]
     conn.executemany(_INSERT, values)
+
+
+def _in_journal(row: Row) -> tuple[str, str, bytes, str, str]:
+    return row.event_id, "HistoryAdded", str(row.data).encode(), _NOW, _NOW
+
+
+def _document(row: Row) -> str:
+    inside = base64.b64encode(str(row.data).encode()).decode("ascii")
+    return json.dumps({"event_id": row.event_id, "payload": inside})

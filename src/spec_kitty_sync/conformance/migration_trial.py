@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from spec_kitty_sync.conformance import migration_homes as homes
 from spec_kitty_sync.conformance.adapter import Adapter
 from spec_kitty_sync.conformance.builder import Builder, JsonObject, Namespace
 from spec_kitty_sync.conformance.migration_homes import Row
-from spec_kitty_sync.conformance.probe import ControlFailed, NotApplicable
+from spec_kitty_sync.conformance.probe import ControlFailed
 from spec_kitty_sync.conformance.stub import StubServer
 from spec_kitty_sync.conformance.trial import Ran, Trial, pointed
 
@@ -92,12 +93,19 @@ class MigrationTrial(Trial):
     def expect_arrived(self, ids: Iterable[str], because: str) -> None:
         """Ask that exactly *ids* have arrived after a drain."""
         arrived, wanted = self.drained(), list(ids)
-        lost = [one for one in wanted if one not in arrived]
-        more = [one for one in arrived if one not in wanted]
+        lost = sorted(set(wanted) - set(arrived))
+        more = sorted(set(arrived) - set(wanted))
         self.expect(
             not lost and not more,
             expected=f"{len(wanted)} events arrive: {because}",
             got=lambda: f"{len(lost)} missing {lost[:2]}, {len(more)} that should not {more[:2]}",
+        )
+        twice = [one for one, count in Counter(self.stub.seen_ids).items() if count > 1]
+        self.expect(
+            not twice,
+            expected="what was taken is not sent again",
+            got=lambda: f"{len(twice)} were sent twice, the first is {twice[0]}",
+            about=twice[0] if twice else "",
         )
 
     def expect_named(self, ran: Ran, words: Iterable[str]) -> None:
@@ -110,10 +118,13 @@ class MigrationTrial(Trial):
             step=ran.step,
         )
 
-    def need(self, capability: str) -> None:
-        """End the check where the tool cannot do that."""
-        if not self.has(capability):
-            raise NotApplicable(f"the adapter does not declare {capability!r}")
+    def rehearse(self, rows: int) -> float:
+        """Migrate as many *rows* in another home, and return how many seconds it took."""
+        home, self.home = self.home, self.folder / "rehearsal"
+        self.write(self.scoped(), self.events(rows))
+        ran = self.run("migrate", note="a run that nobody disturbs, in another home")
+        self.home = home
+        return self.seconds_of(ran)
 
     def settle(self) -> None:
         """Ask that the sources are as they were."""

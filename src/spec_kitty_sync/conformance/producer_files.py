@@ -26,7 +26,7 @@ _TABLES: Final = (
     ("queue", "data", "event_id"),
     ("event_journal", "payload", "event_id"),
     ("event_journal", "body", "event_id"),
-    ("journal_entries", "payload_json", "event_id"),
+    ("journal_entries", "payload_json", "entry_id"),
 )
 _SELECT: Final = {
     ("queue", "data", "event_id"): "SELECT rowid, data, event_id FROM queue ORDER BY rowid",
@@ -36,8 +36,8 @@ _SELECT: Final = {
     ("event_journal", "body", "event_id"): (
         "SELECT seq, body, event_id FROM event_journal WHERE body IS NOT NULL ORDER BY seq"
     ),
-    ("journal_entries", "payload_json", "event_id"): (
-        "SELECT rowid, payload_json, event_id FROM journal_entries ORDER BY rowid"
+    ("journal_entries", "payload_json", "entry_id"): (
+        "SELECT rowid, payload_json, entry_id FROM journal_entries ORDER BY rowid"
     ),
 }
 _COLUMNS: Final = "SELECT name FROM pragma_table_info(?)"

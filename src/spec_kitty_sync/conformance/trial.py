@@ -73,10 +73,11 @@ class Trial:
         stdin: bytes = b"",
         extra: tuple[str, ...] = (),
         values: Mapping[str, str] | None = None,
+        under: tuple[str, ...] = (),
         note: str = "",
     ) -> Ran:
         """Run *command* of the adapter to its end and record it with what came over the wire."""
-        child = self.start(command, extra=extra, values=values)
+        child = self.start(command, extra=extra, values=values, under=under)
         return self.finish(child, command, stdin=stdin, note=note)
 
     def start(

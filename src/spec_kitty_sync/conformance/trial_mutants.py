@@ -14,6 +14,7 @@ from typing import Final
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.adapter import Adapter, find_adapter, load_adapter
+from spec_kitty_sync.conformance.catalogue import catalogue_path, load_catalogue
 from spec_kitty_sync.conformance.child import WarmTool
 from spec_kitty_sync.conformance.outcome import CheckResult
 from spec_kitty_sync.conformance.score import Meeting, Mutant, Score
@@ -64,7 +65,7 @@ class Bench:
         if jobs == 1:
             found = {}
             for one in mutants:
-                found[one.name] = self.meet(one, checks or one.killers)
+                found[one.name] = self.meet(one, _chosen(one, checks))
                 tell(found[one.name])
         else:
             found = self._met_at_once(mutants, checks, jobs, tell)
@@ -80,18 +81,17 @@ class Bench:
         meet = partial(_meet, self.kind)
         found = {}
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            waiting = [pool.submit(meet, one, checks or one.killers) for one in mutants]
+            waiting = [pool.submit(meet, one, _chosen(one, checks)) for one in mutants]
             for future in as_completed(waiting):
                 meeting = future.result()
                 tell(meeting)
                 found[meeting.mutant.name] = meeting
         return found
 
-    def every_check(self) -> tuple[str, ...]:
-        """Return the ids of the suite, in the order of the catalogue."""
-        runner = trial_runner(self.patient, self.kind)
-        runner.close()
-        return tuple(row.id for row in runner.catalogue.requirements)
+    def every_check(self, profile: str = "hardened") -> tuple[str, ...]:
+        """Return the ids of *profile*, in the order of the catalogue."""
+        catalogue = load_catalogue(catalogue_path(kind=self.kind))
+        return tuple(row.id for row in catalogue.selected(profile))
 
     def _results(self, check_ids: Sequence[str], fault: str) -> tuple[CheckResult, ...]:
         patient = self.patient
@@ -117,6 +117,11 @@ def load_bench(kind: str) -> Bench:
         for name, entry in told["mutant"].items()
     )
     return Bench(kind, mutants, dict(told.get("unproven", {})))
+
+
+def _chosen(mutant: Mutant, checks: Sequence[str]) -> tuple[str, ...]:
+    """Return *checks* and those named for *mutant*, which may be too heavy for every one."""
+    return tuple(dict.fromkeys((*checks, *mutant.killers)))
 
 
 def _meet(kind: str, mutant: Mutant, check_ids: Sequence[str]) -> Meeting:
