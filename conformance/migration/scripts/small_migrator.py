@@ -79,7 +79,7 @@ def sources() -> list[Path]:
     if on("skips-odd-names"):
         scoped = [one for one in scoped if QUEUE.fullmatch(one.name)]
     if on("scoped-first"):
-        return scoped + legacy
+        legacy, scoped = scoped, legacy
     journals = [] if on("skips-journals") else journals
     return journals + legacy + scoped + ([] if on("skips-project-stores") else stores)
 

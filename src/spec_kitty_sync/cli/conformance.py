@@ -250,20 +250,23 @@ def diff(before: Path, after: Path) -> None:
     show_default=True,
     help="Whose suite is tested.",
 )
+@click.option("--jobs", type=int, help="Tools tested at a time.  [twice the processors]")
 def mutants(
-    full: bool, only: str | None, profile: str, markdown: Path | None, suite: str
+    full: bool, only: str | None, profile: str, markdown: Path | None, suite: str, jobs: int | None
 ) -> None:
     """Test the suite: receivers and tools that are broken on purpose have to be caught.
 
     Without --full each mutant meets the checks that are named for it. Exit code 1 when one
-    survives that has no excuse, or when the healthy receiver fails a check.
+    survives that has no excuse, or when the healthy subject fails a check.
 
     \b
     Example:
       spec-kitty conformance mutants
+      spec-kitty conformance mutants --suite producer --full
     """
     if suite != "receiver":
-        sys.exit(_tool_mutants(suite, full=full, only=only, markdown=markdown))
+        asked = profile if full else None
+        sys.exit(_tool_mutants(suite, profile=asked, only=only, markdown=markdown, jobs=jobs))
     require("conformance", "receiver")
     from spec_kitty_sync.conformance import mutants as kit
     from spec_kitty_sync.conformance.catalogue import load_catalogue
@@ -289,19 +292,24 @@ def mutants(
     sys.exit(0 if is_healthy and not unexcused else 1)
 
 
-def _tool_mutants(kind: str, *, full: bool, only: str | None, markdown: Path | None) -> int:
+def _tool_mutants(
+    kind: str, *, profile: str | None, only: str | None, markdown: Path | None, jobs: int | None
+) -> int:
     require("conformance")
-    from spec_kitty_sync.conformance.mutant_text import matrix, score_lines
-    from spec_kitty_sync.conformance.trial_mutants import load_bench
+    from spec_kitty_sync.conformance.mutant_text import healthy_line, matrix, score_lines
+    from spec_kitty_sync.conformance.trial_mutants import load_bench, usual_jobs
 
     bench = load_bench(kind)
     chosen = [one for one in bench.mutants if not only or one.name in only.split(",")]
+    line, is_healthy = healthy_line(bench.healthy(bench.every_check()), kind=kind)
+    click.echo(line)
 
     def tell(meeting: Meeting) -> None:
         click.echo(f"{meeting.mutant.name:34} {', '.join(meeting.killed_by) or 'SURVIVES'}")
 
-    score = bench.run_all(chosen, every=full, tell=tell)
+    checks = bench.every_check(profile) if profile else ()
+    score = bench.run_all(chosen, checks, jobs=jobs or usual_jobs(), tell=tell)
     click.echo("\n".join(score_lines(score)))
     if markdown:
         markdown.write_text(matrix(score, kind=kind), encoding="utf-8")
-    return int(any(not one.excuse for one in score.survivors))
+    return int(any(not one.excuse for one in score.survivors) or not is_healthy)

@@ -8,17 +8,22 @@ from collections.abc import Iterable
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.score import Score
 
+_PATIENTS = {
+    "receiver": "reference receiver",
+    "producer": "small producer",
+    "migration": "small migrator",
+}
 _BAD = frozenset({Outcome.FAILED, Outcome.WARNING, Outcome.ERROR, Outcome.NOT_RUN})
 
 
-def healthy_line(results: Iterable[CheckResult]) -> tuple[str, bool]:
-    """Return what the healthy receiver comes to, and whether nothing is held against it."""
+def healthy_line(results: Iterable[CheckResult], *, kind: str = "receiver") -> tuple[str, bool]:
+    """Return what the healthy subject comes to, and whether nothing is held against it."""
     listed = list(results)
     bad = sorted({result.name for result in listed if result.outcome in _BAD})
     passed = sum(result.outcome is Outcome.PASSED for result in listed)
     if bad:
-        return f"healthy receiver: held against it: {', '.join(bad)}", False
-    return f"healthy receiver: {passed} cases passed, nothing held against it", True
+        return f"healthy {_PATIENTS[kind]}: held against it: {', '.join(bad)}", False
+    return f"healthy {_PATIENTS[kind]}: {passed} cases passed, nothing held against it", True
 
 
 def score_lines(score: Score) -> list[str]:
@@ -28,7 +33,7 @@ def score_lines(score: Score) -> list[str]:
     visible = len(score.meetings) - len(excused)
     lines = [
         f"score: {visible - len(lost)} of {visible} mutants killed ({score.percent:.1f} %),"
-        f" {len(excused)} cannot be seen on the wire"
+        f" {len(excused)} cannot be seen from outside"
     ]
     lines += [f"  survives: {one.name}: {one.description}" for one in lost]
     return lines + [f"  unseen: {one.name}: {one.excuse}" for one in excused]
@@ -37,9 +42,7 @@ def score_lines(score: Score) -> list[str]:
 def matrix(score: Score, *, kind: str = "receiver") -> str:
     """Return the matrix mutant × check as Markdown: one row per mutant, its killers beside it."""
     counts = Counter(check_id for one in score.meetings for check_id in one.killed_by)
-    patient = {"producer": "small producer", "migration": "small migrator"}.get(
-        kind, "reference receiver"
-    )
+    patient = _PATIENTS[kind]
     suite = "" if kind == "receiver" else f"--suite {kind} "
     lines = [
         f"# Mutants of the {patient}",

@@ -52,16 +52,15 @@ class Bench:
     def run_all(
         self,
         mutants: Sequence[Mutant],
+        checks: Sequence[str] = (),
         *,
-        every: bool = False,
         jobs: int = 1,
         tell: Callable[[Meeting], None] = lambda meeting: None,
     ) -> Score:
-        """Let each mutant meet the checks that are named for it, or *every* check.
+        """Let each mutant meet the checks that are named for it, and *checks*.
 
         *jobs* mutants at a time, each in a process of its own: the checks wait more than they work.
         """
-        checks = self.every_check() if every else ()
         if jobs == 1:
             found = {}
             for one in mutants:
@@ -104,6 +103,11 @@ class Bench:
                 return tuple(_run(runner, check_ids))
             finally:
                 runner.close()
+
+
+def usual_jobs() -> int:
+    """Return how many mutants to test at a time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def load_bench(kind: str) -> Bench:
