@@ -116,8 +116,9 @@ def _conditions(rules: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the fields that are required only sometimes, and when."""
     for rule in rules.get("allOf", []):
         if "else" in rule:
-            kind = "required" if "required" in rule["else"] else "optional"
-            (other,) = rule["else"]["properties"]
+            needed = "if" in rule["else"]
+            kind = "required" if needed else "optional"
+            (other,) = (rule["else"]["then"] if needed else rule["else"])["properties"]
             yield rule["if"]["required"][0], f"{kind}, or `{other}`"
             continue
         for name in rule["then"]["required"]:

@@ -95,7 +95,7 @@ def _object(schema: Schema, root: Schema, *, maximal: bool) -> dict[str, Any]:
     for rule in schema.get("allOf", ()):
         if "else" in rule:
             properties.update(rule["then"]["properties"])
-            if "required" in rule["else"]:
+            if "else" in rule["else"]:
                 required.extend(rule["if"]["required"])
     return {
         key: instance(each, root, maximal=maximal, name=key.replace("_", " "))

@@ -93,14 +93,18 @@ def _conditions_as_schema(schema: dict[str, Any]) -> None:
 
 
 def either(schema: dict[str, Any], first: str, second: str) -> dict[str, Any]:
-    """Return the rule that *second* may stand for *first*; moves the rule of *first* there."""
+    """Return the rule that *second* may stand for *first*; moves the rule of *first* there.
+
+    Where neither is stated a validator names *first*: that is the field to add.
+    """
     rule = schema["properties"].pop(first)
     needed = first in schema.get("required", ())
     if needed:
         schema["required"].remove(first)
     otherwise: dict[str, Any] = {"properties": {second: rule}}
     if needed:
-        otherwise["required"] = [second]
+        given = {"required": [second]}
+        otherwise = {"if": given, "then": otherwise, "else": {"required": [first]}}
     return {
         "if": {"required": [first]},
         "then": {"properties": {first: rule}},

@@ -1,0 +1,31 @@
+"""The small receiver that docs/receiver-authors.md shows keeps the contract."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "docs" / "examples" / "receiver.py"
+TOKEN = "example-canary"
+
+
+def test_the_example_receiver_is_conformant(tmp_path: Path) -> None:
+    """With the published schemas and the standard library alone a receiver passes every MUST."""
+    command = [sys.executable, EXAMPLE, ROOT / "schemas", tmp_path / "receiver.db", "0"]
+    with subprocess.Popen(
+        command, env={**os.environ, "RECEIVER_TOKEN": TOKEN}, cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        url = process.stdout.readline().strip().removeprefix("listening on ")
+        done = subprocess.run(
+            [sys.executable, "-m", "spec_kitty_sync", "conformance", "receiver", url],
+            env={**os.environ, "SK_TOKEN": TOKEN}, cwd=tmp_path,
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        process.kill()
+    assert done.returncode == 0, done.stdout
+    assert "verdict: conformant (profile extended)" in done.stdout
