@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         if not size.isdecimal() or int(size) > MAX_BODY:
             self.close_connection = True  # what follows is not read
             status = 413 if size else 411
-            return self.answer(status, {"error": f"a Content-Length of at most {MAX_BODY} is wanted"})
+            return self.answer(status, {"error": f"Content-Length of at most {MAX_BODY} wanted"})
         body = self.rfile.read(int(size))
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         mine = os.environ["RECEIVER_TOKEN"].encode()
