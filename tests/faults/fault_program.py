@@ -28,7 +28,7 @@ from fault_scenarios import DELIVERING
 from fault_scenarios_keeping import KEEPING
 
 SCENARIOS = {**DELIVERING, **KEEPING}
-_ENOUGH_FAILURES = 3
+_ENOUGH_FAILURES = 40
 
 
 class Strikes:
