@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import stat
@@ -10,7 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spec_kitty_sync.errors import StoreReadOnlyError, UnsafePathError
+from spec_kitty_sync.errors import (
+    StoreDiskError,
+    StoreError,
+    StoreFullError,
+    StoreHandlesError,
+    StoreReadOnlyError,
+    UnsafePathError,
+)
 
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
@@ -73,7 +81,7 @@ def make_private_dir(path: Path, *, durable: bool = True) -> None:
 
     Raises:
         UnsafePathError: it belongs to another user.
-        StoreReadOnlyError: it cannot be created.
+        StoreError: it cannot be created.
     """
     try:
         if not path.exists():
@@ -84,7 +92,7 @@ def make_private_dir(path: Path, *, durable: bool = True) -> None:
         elif not path.is_dir():
             raise UnsafePathError(f"{path} is not a directory", remedy=move_away(path))
     except OSError as exc:
-        raise _cannot_create(path, exc) from exc
+        raise disk_error(f"cannot create {path}", exc, path) from exc
     _check_owner(path)
 
 
@@ -93,7 +101,7 @@ def touch_private(path: Path) -> None:
 
     Raises:
         UnsafePathError: it is a symlink, no regular file, or belongs to another user.
-        StoreReadOnlyError: it cannot be created.
+        StoreError: it cannot be created.
     """
     if path.is_symlink():
         raise UnsafePathError(
@@ -109,12 +117,28 @@ def touch_private(path: Path) -> None:
             raise UnsafePathError(f"{path} is not a regular file", remedy=remedy) from None
         _check_owner(path)
     except OSError as exc:
-        raise _cannot_create(path, exc) from exc
+        raise disk_error(f"cannot create {path}", exc, path) from exc
 
 
-def _cannot_create(path: Path, exc: OSError) -> StoreReadOnlyError:
-    text = f"cannot create {path}: {exc.strerror}"
-    return StoreReadOnlyError(text, remedy=make_writable(path), path=str(path))
+def disk_error(what: str, exc: OSError, path: Path | None = None) -> StoreError:
+    """Return the store error that *exc* means: each has another way out."""
+    kind: type[StoreError] = StoreReadOnlyError
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        kind = StoreFullError
+    elif exc.errno in (errno.EMFILE, errno.ENFILE):
+        kind = StoreHandlesError
+    elif exc.errno == errno.EIO:
+        kind = StoreDiskError
+    text = f"{what}: {exc.strerror}"
+    if kind is StoreReadOnlyError and path is not None:
+        return kind(text, remedy=make_writable(path), path=str(path))
+    return kind(text)
+
+
+def discard_file(path: Path) -> None:
+    """Take away what an attempt that failed has left, as far as the disk allows."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def make_writable(path: Path) -> str | None:

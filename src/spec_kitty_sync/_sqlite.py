@@ -19,6 +19,7 @@ from spec_kitty_sync._sqlite_errors import (
     SENSELESS,
     check_place,
     corrupt,
+    is_io_error,
     is_sound,
     move_database,
     size_of,
@@ -30,6 +31,7 @@ from spec_kitty_sync.errors import (
     StoreError,
     StoreGoneError,
     StoreReadOnlyError,
+    StoreUncertainError,
     StoreVersionError,
 )
 
@@ -56,13 +58,32 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, conn: sqlite3.Connection, *, writing: WriterLock | None = None
+        self,
+        path: Path,
+        conn: sqlite3.Connection,
+        *,
+        writing: WriterLock | None = None,
+        connect: Callable[[], sqlite3.Connection] | None = None,
     ) -> None:
         self.path = path
-        self.conn = conn
+        self._conn: sqlite3.Connection | None = conn
+        self._connect = connect
         self._writing = writing
         self._pid = os.getpid()
         self._file = _identity(path)
+
+    @property
+    def conn(self) -> sqlite3.Connection:
+        """The open connection: a new one where a failed commit closed the last.
+
+        Raises:
+            StoreError: it cannot be opened again.
+        """
+        if self._conn is None:
+            if self._connect is None:
+                raise StoreError(f"{self.path} is closed")
+            self._conn = self._connect()
+        return self._conn
 
     @property
     def read_only(self) -> bool:
@@ -94,7 +115,11 @@ class Store:
         except TimeoutError as exc:
             raise StoreBusyError(f"{self.path}: another process is writing") from exc
         except sqlite3.Error as exc:
-            raise translate(exc, self.path) from exc
+            if not is_io_error(exc):
+                raise translate(exc, self.path) from exc
+            # What a disk holds after an I/O error, no connection that was open then may say.
+            self._drop()
+            raise StoreUncertainError(f"{self.path}: {exc}", path=str(self.path)) from exc
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -151,17 +176,25 @@ class Store:
 
     def close(self) -> None:
         """Close the connection; the last one of all processes empties the write-ahead log."""
-        self.conn.close()
+        self._drop()
+        self._connect = None
         if self._writing is not None:
             self._writing.close()
+
+    def _drop(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         """Close; where a value made no sense to the program, say so if the file is damaged."""
-        damaged = isinstance(exc, SENSELESS) and not is_sound(self.conn)
-        self.close()
+        try:
+            damaged = isinstance(exc, SENSELESS) and not is_sound(self.conn)
+        finally:
+            self.close()
         if damaged:
             raise corrupt(f"{self.path} holds values that make no sense", self.path) from exc
 
@@ -187,6 +220,34 @@ def open_store(
     make_private_dir(path.parent)
     check_place(path)
     touch_private(path)
+
+    def connect() -> sqlite3.Connection:
+        return _connect_writer(
+            path, len(steps), synchronous, on_connect=on_connect, any_thread=any_thread
+        )
+
+    conn = connect()
+    try:
+        lock = WriterLock(path.with_name(path.name + ".lock"))
+        store = Store(path, conn, writing=lock, connect=connect)
+        _upgrade(store, steps)
+    except sqlite3.Error as exc:
+        conn.close()
+        raise translate(exc, path) from exc
+    except BaseException:
+        conn.close()
+        raise
+    return store
+
+
+def _connect_writer(
+    path: Path,
+    newest: int,
+    synchronous: Synchronous,
+    *,
+    on_connect: Callable[[sqlite3.Connection], None] | None,
+    any_thread: bool,
+) -> sqlite3.Connection:
     try:
         conn = sqlite3.connect(
             path,
@@ -197,19 +258,17 @@ def open_store(
     except sqlite3.Error as exc:
         raise translate(exc, path) from exc
     try:
-        check_ours(conn, path, len(steps))
+        check_ours(conn, path, newest)
         _configure(conn, synchronous)
         if on_connect is not None:
             on_connect(conn)
-        store = Store(path, conn, writing=WriterLock(path.with_name(path.name + ".lock")))
-        _upgrade(store, steps)
     except OPENING_ERRORS as exc:
         conn.close()
         raise translate(exc, path) from exc
     except BaseException:
         conn.close()
         raise
-    return store
+    return conn
 
 
 def open_reader(path: Path, steps: Sequence[str]) -> Store | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
-from spec_kitty_sync._files import make_writable, move_away
+from spec_kitty_sync._files import disk_error, make_writable, move_away
 from spec_kitty_sync.errors import (
     StoreBusyError,
     StoreCorruptError,
+    StoreDiskError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
-    StoreUncertainError,
     UnsafePathError,
 )
 
@@ -24,23 +25,49 @@ SENSELESS = (TypeError, ValueError, LookupError, AttributeError)
 
 def translate(exc: sqlite3.Error | UnicodeDecodeError, path: Path | str) -> StoreError:
     """Return the store error that *exc* means, naming *path*."""
-    name = getattr(exc, "sqlite_errorname", None) or ""
-    text = f"{path}: {exc}"
+    name, text = _name(exc), f"{path}: {exc}"
     if name.startswith("SQLITE_FULL"):
         return StoreFullError(text, path=str(path))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreBusyError(text, path=str(path))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or _damaged_schema(exc):
+    if _damaged(exc):
         return corrupt(text, Path(path))
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+    if name.startswith("SQLITE_CANTOPEN"):
+        return _not_opened(text, Path(path))
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return StoreReadOnlyError(text, remedy=make_writable(Path(path)), path=str(path))
-    if name.startswith("SQLITE_IOERR"):
-        return StoreUncertainError(text, path=str(path))
+    if is_io_error(exc):
+        return StoreDiskError(text, path=str(path))
     return StoreError(text, path=str(path))
 
 
-def _damaged_schema(exc: sqlite3.Error | UnicodeDecodeError) -> bool:
-    return isinstance(exc, UnicodeDecodeError) or str(exc).startswith("no such table")
+def is_io_error(exc: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Whether the disk failed: during a commit nobody knows then what it holds."""
+    return _name(exc).startswith("SQLITE_IOERR")
+
+
+def _name(exc: Exception) -> str:
+    return getattr(exc, "sqlite_errorname", None) or ""
+
+
+def _damaged(exc: sqlite3.Error | UnicodeDecodeError) -> bool:
+    return (
+        _name(exc).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+        or isinstance(exc, UnicodeDecodeError)
+        or str(exc).startswith("no such table")
+    )
+
+
+def _not_opened(text: str, path: Path) -> StoreError:
+    """Return why, which SQLite does not say: no right to, no file handle left, or the disk."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as exc:
+        return disk_error(text, exc)
+    remedy = make_writable(path)
+    if path.exists() and remedy is None:
+        return StoreDiskError(text, path=str(path))
+    return StoreReadOnlyError(text, remedy=remedy, path=str(path))
 
 
 def corrupt(text: str, path: Path) -> StoreCorruptError:
@@ -80,8 +107,14 @@ def size_of(path: Path) -> int:
 
 
 def is_sound(conn: sqlite3.Connection) -> bool:
-    """Whether every page and every value is what the schema says; reads the whole file."""
+    """Whether every page and every value is what the schema says; reads the whole file.
+
+    Raises:
+        sqlite3.Error: it could not be looked at, which says nothing of what it holds.
+    """
     try:
         return bool(conn.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
-    except (sqlite3.Error, UnicodeDecodeError):
-        return False
+    except OPENING_ERRORS as exc:
+        if _damaged(exc):
+            return False
+        raise

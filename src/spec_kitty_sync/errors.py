@@ -11,6 +11,8 @@ SpecKittyError
 │   ├── StoreFullError, StoreBusyError, StoreCorruptError, StoreReadOnlyError
 │   ├── StoreVersionError    written by a newer version, or not ours
 │   ├── StoreUncertainError  the commit may or may not have reached the disk
+│   ├── StoreDiskError       the disk failed before anything was committed
+│   ├── StoreHandlesError    the process may open no more files
 │   ├── StoreGoneError       the file was removed or replaced while it was open
 │   └── UnsafePathError      symlink, foreign owner, open permissions
 ├── TargetError
@@ -138,7 +140,29 @@ class StoreUncertainError(StoreError):
     """A commit failed on the way to the disk: it may be there or not."""
 
     code = "store_uncertain"
-    default_remedy = "Append the same event again: the same id is stored once."
+    default_remedy = (
+        "Append the same event again, or run the same command, after making room if the disk is "
+        "full: nothing is stored or done twice."
+    )
+
+
+class StoreDiskError(StoreError):
+    """The disk failed; nothing was committed."""
+
+    code = "store_disk"
+    default_remedy = (
+        "Check the disk and free some space, then run the same command again; nothing was lost."
+    )
+
+
+class StoreHandlesError(StoreError):
+    """The process may open no more files."""
+
+    code = "store_handles"
+    default_remedy = (
+        "Raise the limit with `ulimit -n 1024` or end other programs, then run the same command "
+        "again; nothing was lost."
+    )
 
 
 class StoreGoneError(StoreError):

@@ -109,17 +109,17 @@ class Delivery(RuleBasedStateMachine):
             return True
         store = self.bench.store
         real = store.conn
-        store.conn = DyingConnection(real, crash_at)  # type: ignore[assignment]
+        store._conn = DyingConnection(real, crash_at)  # type: ignore[assignment]
         try:
             action()
         except Killed:
-            store.conn = real
+            store._conn = real
             store.close()
             self.bench = self.open()
             self.look_again()
             return False
         finally:
-            store.conn = real
+            store._conn = real
         return True
 
     def look_again(self) -> None:

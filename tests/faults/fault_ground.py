@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -36,6 +37,10 @@ from spec_kitty_sync.errors import SpecKittyError
 
 Point = tuple[str, int]
 IN_PROCESS = ("sql", "wire")
+_WAYS_OUT = {
+    "EIO": "Append the same event again|Check the disk|sync show",
+    "ENOSPC": "[Ff]ree (disk|some) space|making room|sync show",
+}
 _CONNECT = sqlite3.connect
 
 
@@ -130,7 +135,9 @@ class Ground:
         ran = self._in_child(self._scenario.run, point)
         if ran.error is not None:
             assert "crash" not in ran.error, f"{ran.first_failed}\n{ran.error['crash']}"
-            assert ran.error["remedy"], f"{ran.first_failed}: {ran.error}"
+            assert ran.error["exit_code"] == 2, f"{ran.first_failed}: {ran.error}"
+            way_out = _WAYS_OUT[point[0].removesuffix("-stays")]
+            assert re.search(way_out, ran.error["remedy"]), f"{ran.first_failed}: {ran.error}"
         self._judge(self.before.acknowledged | ran.acknowledged)
         return ran
 

@@ -12,6 +12,7 @@ from oracle import drain, journal_of, make_event
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.targets import TargetRegistry
+from spec_kitty_sync.errors import StoreUncertainError
 from spec_kitty_sync.event_journal.models import Appended
 from spec_kitty_sync.event_journal.retention import Retention
 from spec_kitty_sync.events.admission import Admitted
@@ -39,6 +40,23 @@ def append(stage: Stage, events: list[Admitted]) -> None:
         journal = journal_of(store, ManualClock())
         for each in events:
             journal.append(each)
+            stage.acknowledge(each.event_id, each.body)
+
+
+def append_again(stage: Stage, events: list[Admitted]) -> None:
+    """Append on one kept-open store, and each event once more where the answer was "uncertain"."""
+    with open_home(stage.home) as store:
+        journal = journal_of(store, ManualClock())
+        for each in events:
+            in_use, remedy = store.conn, None
+            try:
+                journal.append(each)
+            except StoreUncertainError as exc:
+                remedy = exc.remedy
+            if remedy is not None:
+                assert remedy.startswith("Append the same event again")
+                assert store.conn is not in_use, "a connection is used on after a failed commit"
+                journal.append(each)
             stage.acknowledge(each.event_id, each.body)
 
 
@@ -140,6 +158,7 @@ def all_delivered(stage: Stage, count: int = 12) -> None:
 DELIVERING: Mapping[str, Scenario] = {
     "append-fresh": Scenario(lambda stage: None, partial(append, events=varied(8))),
     "append-backlog": Scenario(half_delivered, partial(append, events=varied(24, start=50))),
+    "append-again": Scenario(half_delivered, partial(append_again, events=varied(24, start=50))),
     "append-many-fresh": Scenario(lambda stage: None, partial(append_many, events=varied(60))),
     "append-many-backlog": Scenario(
         half_delivered, partial(append_many, events=varied(170, start=20))

@@ -34,7 +34,7 @@ def archive(settings: Settings, path: Path, *, older_than_s: float | None = None
     """Export what gc would take to *path* (JSON Lines, gzip), then clear the bytes.
 
     Raises:
-        UsageError, StoreFullError, SourceError: no byte was cleared.
+        UsageError, StoreError, SourceError: no byte was cleared.
     """
     from spec_kitty_sync.sync import retaining
 

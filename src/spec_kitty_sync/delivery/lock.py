@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,10 @@ def drain_lock(
         raise _refusal(locks_dir, target_id) from None
     try:
         now = {"pid": os.getpid(), "since_ms": clock.now_ms()}
-        write_atomic(_holder_path(locks_dir, target_id), json.dumps(now).encode(), durable=False)
+        with suppress(OSError):  # who it is, is told as far as the disk allows
+            write_atomic(
+                _holder_path(locks_dir, target_id), json.dumps(now).encode(), durable=False
+            )
         yield
     finally:
         lock.release()

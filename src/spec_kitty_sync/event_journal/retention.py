@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock
-from spec_kitty_sync._files import sync_dir, touch_private
+from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_private
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.errors import SourceError, StoreFullError, UsageError
+from spec_kitty_sync.errors import SourceError, UsageError
 from spec_kitty_sync.event_journal.journal import SqliteJournal, content_hash
 from spec_kitty_sync.event_journal.models import Damaged, Removal
 
@@ -91,7 +91,7 @@ class Retention:
 
         Raises:
             UsageError: the file exists.
-            StoreFullError, SourceError: the export failed; no body was cleared.
+            StoreError, SourceError: the export failed; no body was cleared.
         """
         if target.exists():
             raise UsageError(f"{target} exists", remedy="Choose another file name.")
@@ -100,7 +100,7 @@ class Retention:
             written, digest = self._export(target, cutoff)
             _verify_export(target, digest)
         except BaseException:
-            target.unlink(missing_ok=True)
+            discard_file(target)
             raise
         removed = self._remove("delivered", cutoff, Removal.ARCHIVED, only=written)
         return Removed(removed.events, removed.bytes, dry_run=False, export=target)
@@ -143,7 +143,7 @@ class Retention:
                 os.fsync(raw.fileno())
             sync_dir(target.parent)
         except OSError as exc:
-            raise StoreFullError(f"{target}: {exc.strerror}; nothing was removed") from exc
+            raise disk_error(f"{target} cannot be written, nothing was removed", exc) from exc
         return written, lines.digest()
 
     def _remove(

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 import unicodedata
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,12 @@ def ensure_identity(root: Path, *, locks_dir: Path | None = None) -> ProjectIden
     if known.is_complete:
         return known
     home = _main_root(root)
-    with _only_one(locks_dir, home):
+    with ExitStack() as alone:
+        try:
+            alone.enter_context(_only_one(locks_dir, home))
+        except OSError as exc:
+            _warn_not_stored(home, exc)
+            return known.with_defaults(home)
         known = load_identity(root)
         full = known.with_defaults(home)
         if not known.is_complete:
@@ -130,11 +135,15 @@ def _store(home: Path, identity: ProjectIdentity) -> None:
     try:
         write_project(home, parts)
     except OSError as exc:
-        _LOG.warning(
-            "%s cannot be written (%s): this project has an identity for this process only",
-            home / CONFIG,
-            exc.strerror,
-        )
+        _warn_not_stored(home, exc)
+
+
+def _warn_not_stored(home: Path, exc: OSError) -> None:
+    _LOG.warning(
+        "%s cannot be written (%s): this project has an identity for this process only",
+        home / CONFIG,
+        exc.strerror or exc,
+    )
 
 
 def _stored(root: Path) -> ProjectIdentity:

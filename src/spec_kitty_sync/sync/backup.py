@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
-from spec_kitty_sync._files import Home, sync_dir, touch_private
+from spec_kitty_sync._files import Home, discard_file, disk_error, sync_dir, touch_private
 from spec_kitty_sync._sqlite import Store, check_ours, open_store
 from spec_kitty_sync._sqlite_errors import is_sound, translate
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
@@ -24,7 +24,6 @@ from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.errors import (
     SourceError,
     StoreCorruptError,
-    StoreError,
     StoreVersionError,
     UsageError,
 )
@@ -99,8 +98,12 @@ def back_up(home: Home, target: Path) -> BackupReport:
             events = _verify(target)
             sync_dir(target.absolute().parent)
         except sqlite3.Error as exc:
-            target.unlink(missing_ok=True)
-            raise translate(exc, target) from exc
+            failure = translate(exc, target)
+            discard_file(target)
+            raise failure from exc
+        except OSError as exc:
+            discard_file(target)
+            raise disk_error(str(target), exc) from exc
     return BackupReport(target, events, target.stat().st_size)
 
 
@@ -173,13 +176,14 @@ def _present(home: Home) -> Iterator[Store | None]:
         return
     try:
         store = open_home(home)
-    except StoreVersionError:
-        raise
-    except StoreError:
+    except StoreCorruptError:
+        # Only what is beyond reading is passed over: a disk that fails for a moment is not.
         yield None
         return
     with store:
-        yield store if is_sound(store.conn) else None
+        with store.reading() as conn:
+            sound = is_sound(conn)
+        yield store if sound else None
 
 
 def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
@@ -193,19 +197,21 @@ def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
             raise translate(exc, aside) from exc
         return aside
     moved = False
-    for suffix in ("", "-wal", "-shm"):
-        part = home.journal_db.with_name(home.journal_db.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-            moved = True
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = home.journal_db.with_name(home.journal_db.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+                moved = True
+    except OSError as exc:
+        raise disk_error(f"cannot set {home.journal_db} aside", exc) from exc
     return aside if moved else None
 
 
 def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> int:
     """Prepare the new state beside the live database, then swap it in at once."""
     draft_path = home.root / "journal.db.restoring"
-    for leftover in home.root.glob("journal.db.restoring*"):
-        leftover.unlink()
+    _clear_draft(home)
     home.ensure()
     touch_private(draft_path)
     try:
@@ -223,9 +229,13 @@ def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> i
     except sqlite3.Error as exc:
         raise translate(exc, home.journal_db) from exc
     finally:
-        for leftover in home.root.glob("journal.db.restoring*"):
-            leftover.unlink()
+        _clear_draft(home)
     return carried
+
+
+def _clear_draft(home: Home) -> None:
+    for leftover in home.root.glob("journal.db.restoring*"):
+        discard_file(leftover)
 
 
 def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) -> int:

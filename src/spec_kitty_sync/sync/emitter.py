@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from spec_kitty_sync._clock import Clock, IdSource
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.config import DiscardAudit, DiscardVerdict, EventSyncConfig
-from spec_kitty_sync.errors import StoreError
+from spec_kitty_sync.errors import StoreError, StoreUncertainError
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.events.admission import Admitted, admit
 from spec_kitty_sync.events.models import Event
@@ -153,7 +153,11 @@ class EventEmitter(TypedEvents):
         )
         admitted = self._checked(draft, options)
         stated, mission = options.correlation_id, mission_of(payload)
-        seq, event = self._append(draft, admitted, blocked, stated=stated, mission=mission)
+        try:
+            seq, event = self._append(draft, admitted, blocked, stated=stated, mission=mission)
+        except StoreUncertainError as exc:
+            remedy = f"Run `spec-kitty sync show {draft.event_id}`: if it is not there, emit again."
+            raise StoreUncertainError(exc.message, remedy=remedy, **exc.facts) from exc
         self.clock.copy()
         if seq is not None:
             self._route(seq, event, blocked)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spec_kitty_sync._files import touch_private
+from spec_kitty_sync._files import discard_file, touch_private
 from spec_kitty_sync.errors import SourceError, UsageError
 from spec_kitty_sync.sync.migrate_journal import Parts
 from spec_kitty_sync.sync.migrate_store import MigrationStore
@@ -90,7 +90,7 @@ class Quarantine:
                     _, body = self.show(row.id)
                     stream.write(json.dumps(_exported(row, body), ensure_ascii=True) + "\n")
         except OSError as exc:
-            target.unlink(missing_ok=True)
+            discard_file(target)
             raise SourceError(f"{target}: {exc.strerror}") from exc
         return len(rows)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from spec_kitty_sync._files import sync_dir, touch_private
+from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_private
 from spec_kitty_sync.delivery.soundness import find_faults
-from spec_kitty_sync.errors import StoreFullError, UsageError
+from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.event_journal.models import Damaged
 from spec_kitty_sync.event_journal.retention import Removed
 from spec_kitty_sync.sync.config import Settings
@@ -98,7 +98,7 @@ def archive(settings: Settings, target: Path, *, older_than_s: float | None = No
 
     Raises:
         UsageError: the file exists, or its folder does not.
-        StoreFullError, SourceError: the export failed; no byte was cleared.
+        StoreError, SourceError: the export failed; no byte was cleared.
     """
     _need_folder(target)
     with open_workspace(settings) as workspace:
@@ -112,7 +112,7 @@ def export(settings: Settings, target: Path, *, out: BinaryIO | None = None) -> 
 
     Raises:
         UsageError: the file exists, or its folder does not.
-        StoreFullError: it could not be written to its end; nothing is left of it.
+        StoreError: it could not be written to its end; nothing is left of it.
     """
     if out is not None:
         return _export(settings, out, "-")
@@ -127,8 +127,8 @@ def export(settings: Settings, target: Path, *, out: BinaryIO | None = None) -> 
             os.fsync(stream.fileno())
         sync_dir(target.absolute().parent)
     except OSError as exc:
-        target.unlink(missing_ok=True)
-        raise StoreFullError(f"{target}: {exc.strerror}") from exc
+        discard_file(target)
+        raise disk_error(str(target), exc) from exc
     return done
 
 
