@@ -86,7 +86,8 @@ def test_every_page_of_the_docs_is_reached_from_the_readme() -> None:
                 (here.parent / unquote(link)).resolve() for link in links if ":" not in link
             ]
     pages = {path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".png", ".svg")}
-    assert sorted(path.name for path in pages - seen) == []
+    unlinked = sorted(path.name for path in pages - seen)
+    assert unlinked == [], "link it from docs/README.md or from the page it belongs to"
 
 
 def blocks() -> Iterator[tuple[str, str, str]]:
