@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytest_plugins = ["canary_watch"]
+
 
 @pytest.fixture(autouse=True)
 def _private_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from canary import CANARY
+
 from spec_kitty_sync._files import shared_path
 
-TOKEN = "acceptance-secret"
+TOKEN = f"acceptance-{CANARY}"
 
 
 @dataclass

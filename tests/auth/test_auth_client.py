@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from canary import CANARY
 from pytest_httpserver import HTTPServer
 
 from spec_kitty_sync._clock import ManualClock, SystemClock
@@ -18,7 +19,6 @@ from spec_kitty_sync.auth.client import AuthClient, origin
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials, save_credentials
 from spec_kitty_sync.errors import CredentialError, OfflineError, ReceiverProtocolError
 
-CANARY = "canary-51d0e2"
 PAIR = {
     "access": f"{CANARY}-new-access",
     "refresh": f"{CANARY}-new-refresh",

@@ -8,6 +8,7 @@ import tomllib
 from datetime import UTC, datetime
 
 import pytest
+from canary import CANARY
 
 from spec_kitty_sync.auth.credentials import (
     Credentials,
@@ -18,7 +19,6 @@ from spec_kitty_sync.auth.credentials import (
 )
 from spec_kitty_sync.errors import CredentialError, UnsafePathError
 
-CANARY = "canary-7f3a9c"
 LOGIN = Credentials(
     server_url="https://sync.example.org",
     username="ada",
@@ -92,7 +92,7 @@ def test_file_that_others_can_read_is_refused_with_the_chmod(path, mode):
 
 def test_symlink_is_refused_both_ways(path, tmp_path):
     """A link is neither followed for reading nor replaced for writing."""
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = tmp_path / "credentials.elsewhere"
     save_credentials(elsewhere, LOGIN)
     path.symlink_to(elsewhere)
     with pytest.raises(UnsafePathError):

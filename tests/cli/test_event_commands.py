@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from canary import CANARY
 from desk import Desk, event_id, make_event
 from small_receiver import SmallReceiver, accept, reject
 
@@ -147,14 +148,14 @@ def test_targets_are_listed_retired_and_restored(refused: Desk, receiver: SmallR
 
 def test_doctor_is_one_page_without_secrets(refused: Desk, receiver: SmallReceiver):
     """The page has every part, names the SQLite version, and no token from anywhere."""
-    receiver.token = "canary-5521"
-    done = refused.run("sync", "doctor", SPEC_KITTY_TOKEN="canary-5521")
+    receiver.token = f"{CANARY}-5521"
+    done = refused.run("sync", "doctor", SPEC_KITTY_TOKEN=f"{CANARY}-5521")
     assert done.code == 3
     for heading in ("status", "checks", "undelivered events", "would do", "last answers"):
         assert heading in done.out
     assert "SQLite" in done.out
     assert "canary" not in done.out + done.err
-    document = refused.run("sync", "doctor", "--json", SPEC_KITTY_TOKEN="canary-5521")
+    document = refused.run("sync", "doctor", "--json", SPEC_KITTY_TOKEN=f"{CANARY}-5521")
     assert "canary" not in document.out
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from canary import CANARY
 from desk import Desk, event_id, make_event
 from small_receiver import SmallReceiver, reject
 
@@ -174,8 +175,8 @@ def test_usage_errors_are_json_where_json_is_asked_for(desk: Desk):
 
 def test_debug_log_has_no_token(ready: Desk, receiver: SmallReceiver):
     """--debug writes a private log in the home, without the token."""
-    receiver.token = "canary-token-77"
-    done = ready.run("--debug", "sync", "now", SPEC_KITTY_TOKEN="canary-token-77")
+    receiver.token = f"{CANARY}-77"
+    done = ready.run("--debug", "sync", "now", SPEC_KITTY_TOKEN=f"{CANARY}-77")
     assert done.code == 0
     log = ready.home.root / "debug.log"
     assert log.stat().st_mode & 0o777 == 0o600

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from canary import CANARY
 from command_line import every_command, refuse_unknown
 from desk import Desk, event_id, make_event
 from remedies import LOGIN, Trouble, codes, commands, follow
@@ -160,7 +161,7 @@ def plain_http(desk: Desk, receiver: SmallReceiver) -> None:
 
 def token_variable(desk: Desk, receiver: SmallReceiver) -> None:
     desk.put(make_event(1))
-    receiver.token = "s3cret"
+    receiver.token = f"{CANARY}-named"
     desk.run("sync", "server", receiver.url, "--token-env", "MY_TOKEN")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from canary import CANARY
 from desk import Desk, event_id, make_event
 from small_receiver import SmallReceiver, reject
 from unprivileged import unprivileged
@@ -160,12 +161,12 @@ def test_a_server_that_nothing_was_ever_sent_to_is_stalled_too(
 
 def test_check_asks_the_server_with_the_real_token(desk: Desk, receiver: SmallReceiver):
     """A wrong token and a dead server show without an event to send; only --check asks."""
-    receiver.token = "right-token"
+    receiver.token = f"right-{CANARY}"
     desk.run("sync", "server", receiver.url)
-    wrong = desk.json("sync", "status", "--check", code=3, SPEC_KITTY_TOKEN="wrong-canary")
+    wrong = desk.json("sync", "status", "--check", code=3, SPEC_KITTY_TOKEN=f"wrong-{CANARY}")
     assert wrong["connection"]["token"] == "refused"
     assert "canary" not in json.dumps(wrong)
-    right = desk.json("sync", "status", "--check", SPEC_KITTY_TOKEN="right-token")
+    right = desk.json("sync", "status", "--check", SPEC_KITTY_TOKEN=f"right-{CANARY}")
     assert (right["connection"]["token"], right["connection"]["environment_name"]) == (
         "accepted", "small",
     )  # fmt: skip

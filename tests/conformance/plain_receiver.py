@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from canary import CANARY
+
 from spec_kitty_sync.conformance.builder import EXAMPLES
 
-TOKEN = "plain-secret"
+TOKEN = f"plain-{CANARY}"
 _REQUIRED = {found.event_type: set(found.required) for found in EXAMPLES if not found.shape}
 
 

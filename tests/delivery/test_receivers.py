@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from canary import CANARY
 
 from spec_kitty_sync.conformance.stub import StubServer, per_event, raw, refuse, rejected, result
 from spec_kitty_sync.delivery.receivers import (
@@ -15,8 +16,6 @@ from spec_kitty_sync.delivery.receivers import (
     TeamspaceReceiver,
 )
 from spec_kitty_sync.errors import TargetUrlError
-
-CANARY = "canary-token-71c5"
 
 
 class Login:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from canary import CANARY
 from delivery_bench import Bench
 from desk import Desk, make_event
 from rude_receiver import RudeReceiver, answer, say_always
@@ -24,7 +25,7 @@ from spec_kitty_sync.errors import ReceiverProtocolError, SpecKittyError, Target
 from spec_kitty_sync.sync.websocket import WebSocketClient, WsDeadlines
 from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
-TOKEN = "leak-me-if-you-can"
+TOKEN = f"{CANARY}-leak"
 REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
            "WS_PROXY", "WSS_PROXY", "SOCKS_PROXY")  # fmt: skip
@@ -335,8 +336,8 @@ def test_credentials_that_others_could_have_written_are_not_used(
     if isinstance(how, int):
         path.chmod(how)
     else:
-        path.rename(path.with_name("elsewhere"))
-        {"symlink": lambda: path.symlink_to("elsewhere"), "folder": path.mkdir,
+        path.rename(path.with_name("credentials.elsewhere"))
+        {"symlink": lambda: path.symlink_to("credentials.elsewhere"), "folder": path.mkdir,
          "fifo": lambda: os.mkfifo(path, 0o600)}[how]()  # fmt: skip
     done = desk.run("sync", "now")
     assert done.code == 2, done

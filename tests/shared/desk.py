@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from canary import holds_canary
+
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.cli.main import run as cli_run
@@ -80,6 +82,7 @@ class Desk:
             except SystemExit as exc:
                 code = exc.code
         assert isinstance(code, int)
+        assert not holds_canary((out.getvalue() + err.getvalue()).encode()), args
         return Ran(code, out.getvalue(), err.getvalue())
 
     def json(self, *args: str, code: int | None = 0, **environ: str) -> Any:

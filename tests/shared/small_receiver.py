@@ -10,6 +10,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from canary import CANARY
+
 Verdict = dict[str, Any]
 
 
@@ -77,9 +79,9 @@ class SmallReceiver:
     def log_in(self) -> dict[str, Any]:
         """Issue the token that is asked for from now on."""
         self.logins += 1
-        self.token = f"token-{self.logins}"
+        self.token = f"{CANARY}-{self.logins}"
         return {
-            "access": self.token, "refresh": "refresh-token", "access_lifetime": 3600,
+            "access": self.token, "refresh": f"{CANARY}-refresh", "access_lifetime": 3600,
             "refresh_lifetime": 36_000, "team_slug": "team-a",
         }  # fmt: skip
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from canary import CANARY
+
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync._files import Home
 from spec_kitty_sync._http import HttpClient
@@ -30,7 +32,7 @@ from spec_kitty_sync.sync.status import build_status
 from spec_kitty_sync.sync.websocket import WebSocketClient, WsDeadlines
 from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
-PASSWORD = "a-password-nobody-logs"
+PASSWORD = f"{CANARY}-password"
 TEAM = "team-a"
 
 
@@ -63,8 +65,9 @@ class Receiver:
         users = self.folder / "users.toml"
         users.write_text(
             f'[[user]]\nusername = "ada"\npassword = "{PASSWORD}"\nteam = "{TEAM}"\n'
-            f'tokens = ["static-ada"]\n'
-            f'[[user]]\nusername = "bob"\npassword = "{PASSWORD}"\ntokens = ["static-bob"]\n'
+            f'tokens = ["{CANARY}-static-ada"]\n'
+            f'[[user]]\nusername = "bob"\npassword = "{PASSWORD}"\n'
+            f'tokens = ["{CANARY}-static-bob"]\n'
         )
         self.log = (self.folder / "receiver.log").open("a")
         self.process = subprocess.Popen(
@@ -93,7 +96,7 @@ class Receiver:
         """Return every event that it keeps for the team of *user*, in the order it stored them."""
         request = urllib.request.Request(
             f"{self.url}/api/v1/events/?limit=1000",
-            headers={"Authorization": f"Bearer static-{user}"},
+            headers={"Authorization": f"Bearer {CANARY}-static-{user}"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return [row["event"] for row in json.load(answer)["events"]]
