@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spec_kitty_sync.cli.render_error import visible
+from spec_kitty_sync.cli.render_error import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +79,7 @@ def _scalar(value: object) -> Any:
 
 def print_json(value: object) -> None:
     """Print *value* as the one JSON object of a `--json` run."""
-    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    click.echo(visible_json(json.dumps(plain(value), ensure_ascii=False, indent=2)))
 
 
 def say(text: str, *, err: bool = False) -> None:

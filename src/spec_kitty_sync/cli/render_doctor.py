@@ -10,7 +10,7 @@ import click
 
 from spec_kitty_sync._clock import utc_iso
 from spec_kitty_sync.cli.render import plain
-from spec_kitty_sync.cli.render_error import visible
+from spec_kitty_sync.cli.render_error import visible, visible_json
 from spec_kitty_sync.cli.render_status import attention_lines, status_lines
 from spec_kitty_sync.cli.render_words import plural, wrapped
 from spec_kitty_sync.sync.secrecy import masked
@@ -23,7 +23,7 @@ def page(report: DoctorReport, secrets: Sequence[str], *, as_json: bool) -> int:
     """Print the page, *secrets* masked, and return its exit code."""
     if as_json:
         document = {**plain(report), "exit_code": report.exit_code}
-        text = json.dumps(document, ensure_ascii=False, indent=2)
+        text = visible_json(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         text = "\n".join(_lines(report))
     click.echo(masked(text, secrets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,19 +11,46 @@ import click
 
 from spec_kitty_sync.errors import SpecKittyError
 
-_CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 160)) if c not in (9, 10)}
-_BIDI = {c: f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
-_ESCAPES = {**_CONTROL, **_BIDI}
+_KEPT = "\t"
 
 
 def visible(text: str) -> str:
-    """Return *text* with terminal escapes, bidi overrides and line breaks made visible.
-
-    Half surrogate pairs, which no terminal can be sent, are escaped too.
+    """Return *text* with everything made visible that is not: a terminal is sent no escapes, no
+    bidi overrides, no line breaks, no zero-width characters, no half surrogate pairs.
     """
-    # A damaged file may give a value of any type.
-    shown = str(text).translate(_ESCAPES).replace("\n", "\\n")
-    return shown.encode("utf-8", "backslashreplace").decode()
+    text = str(text)  # a damaged file may give a value of any type
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in _KEPT or _is_blank(char) else _escaped(char)
+        for char in text
+    )
+
+
+def visible_json(text: str) -> str:
+    """Return the JSON *text* with what is not visible in its strings as \\u escapes; it still
+    means the same.
+    """
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(
+        char if char.isprintable() or char in "\n" or _is_blank(char) else json.dumps(char)[1:-1]
+        for char in text
+    ).replace("\x7f", "\\u007f")
+
+
+def _is_blank(char: str) -> bool:
+    # Blanks of other widths: not printable to Python, yet ordinary in Japanese or French text.
+    return unicodedata.category(char) == "Zs"
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if char == "\n":
+        return "\\n"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def report_error(exc: SpecKittyError, *, as_json: bool) -> int:
@@ -60,7 +88,7 @@ def _print_object(
 ) -> None:
     error = {"code": code, "message": message, "remedy": remedy, **facts}
     document = {"ok": False, "exit_code": exit_code, "error": error}
-    click.echo(json.dumps(document, default=str, ensure_ascii=False))
+    click.echo(visible_json(json.dumps(document, default=str, ensure_ascii=False)))
 
 
 def interrupted() -> int:
