@@ -188,3 +188,9 @@ def test_checks_of_a_page_exist(page: str) -> None:
     }
     families = {each[:7] for each in ids}
     assert set(_CHECK.findall(read(page))) - ids - families == set()
+
+
+def test_score_in_the_readme_is_the_score() -> None:
+    """What the README says of the receivers' suite is what its matrix says."""
+    (killed, of) = re.findall(r"score: (\d+) of (\d+)", read("docs/conformance-mutants.md"))[0]
+    assert f"[{killed} of {of} faults](docs/conformance-mutants.md)" in read("README.md")
