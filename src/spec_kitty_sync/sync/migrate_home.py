@@ -61,10 +61,12 @@ def migrate(
     clock = clock or SystemClock()
     if dry_run:
         with _copied(settings) as copy, open_workspace(copy, clock=clock) as workspace:
-            report = _run(workspace, settings, sources, scopes, progress, patience_s)
+            report = _run(
+                workspace, settings, sources, scopes, progress=progress, patience_s=patience_s
+            )
         return replace(report, dry_run=True)
     with migration_lock(settings.home), open_workspace(settings, clock=clock) as workspace:
-        return _run(workspace, settings, sources, scopes, progress, patience_s)
+        return _run(workspace, settings, sources, scopes, progress=progress, patience_s=patience_s)
 
 
 def cleanup(
@@ -118,6 +120,7 @@ def _run(
     settings: Settings,
     sources: Sequence[LegacySource],
     scopes: Sequence[Identity],
+    *,
     progress: Progress | None,
     patience_s: float,
 ) -> MigrationReport:
