@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,6 @@ def test_the_example_receiver_is_conformant(tmp_path: Path) -> None:
         process.kill()
     assert done.returncode == 0, done.stdout
     assert "verdict: conformant (profile extended)" in done.stdout
+    recipes = (ROOT / "docs" / "ci-recipes.md").read_text(encoding="utf-8")
+    for report in re.findall(r"\.sk/(\w+\.\w+)", recipes):
+        assert (tmp_path / ".sk" / report).is_file(), f"docs/ci-recipes.md names .sk/{report}"

@@ -190,6 +190,15 @@ def test_checks_of_a_page_exist(page: str) -> None:
     assert set(_CHECK.findall(read(page))) - ids - families == set()
 
 
+@every_page
+def test_exit_codes_of_a_page_exist(page: str) -> None:
+    """A page names only exit codes of the contract's list."""
+    section = read("docs/contract/1.0.md").split("## 8. ")[1]
+    known = re.findall(r"(?:^|[·,/] ?)(\d+)", section, flags=re.M)
+    named = re.findall(r"(?:exit codes? |ends? with )`?(\d+)\b", prose(page))
+    assert set(named) <= set(known)
+
+
 def test_score_in_the_readme_is_the_score() -> None:
     """What the README says of the receivers' suite is what its matrix says."""
     (killed, of) = re.findall(r"score: (\d+) of (\d+)", read("docs/conformance-mutants.md"))[0]
