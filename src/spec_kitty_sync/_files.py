@@ -120,6 +120,12 @@ def touch_private(path: Path) -> None:
         raise disk_error(f"cannot create {path}", exc, path) from exc
 
 
+def spent_error(what: str, exc: OSError) -> StoreError | None:
+    """Return the error of a machine that has run out of room, files or health, else None."""
+    failure = disk_error(what, exc)
+    return None if isinstance(failure, StoreReadOnlyError) else failure
+
+
 def disk_error(what: str, exc: OSError, path: Path | None = None) -> StoreError:
     """Return the store error that *exc* means: each has another way out."""
     kind: type[StoreError] = StoreReadOnlyError

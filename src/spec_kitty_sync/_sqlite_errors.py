@@ -19,6 +19,7 @@ from spec_kitty_sync.errors import (
 
 # SQLite quotes a damaged schema in its message, and Python cannot read that.
 OPENING_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+_SQLITE_HANDLES = 4  # database, log, shared memory, folder
 # What Python says to a number where text belongs, or to bytes that are no text.
 SENSELESS = (TypeError, ValueError, LookupError, AttributeError)
 
@@ -60,14 +61,26 @@ def _damaged(exc: sqlite3.Error | UnicodeDecodeError) -> bool:
 
 def _not_opened(text: str, path: Path) -> StoreError:
     """Return why, which SQLite does not say: no right to, no file handle left, or the disk."""
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError as exc:
-        return disk_error(text, exc)
+    if (exhausted := _no_handles()) is not None:
+        return disk_error(text, exhausted)
     remedy = make_writable(path)
     if path.exists() and remedy is None:
         return StoreDiskError(text, path=str(path))
     return StoreReadOnlyError(text, remedy=remedy, path=str(path))
+
+
+def _no_handles() -> OSError | None:
+    """Return what opening as many files as SQLite holds at a time ends with, if it fails."""
+    probes: list[int] = []
+    try:
+        for _ in range(_SQLITE_HANDLES):
+            probes.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as exc:
+        return exc
+    finally:
+        for each in probes:
+            os.close(each)
+    return None
 
 
 def corrupt(text: str, path: Path) -> StoreCorruptError:

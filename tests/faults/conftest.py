@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,23 @@ def figures_folder() -> Path | None:
         return None
     Path(folder).mkdir(parents=True, exist_ok=True)
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A function that compiles one of the C files here for LD_PRELOAD."""
+
+    def build(source: str) -> Path:
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None:
+            pytest.skip("missing tool: a C compiler, to stand between a process and its disk")
+        library = tmp_path_factory.mktemp("preloaded") / f"{source}.so"
+        flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-U_FORTIFY_SOURCE", "-o"]
+        code = Path(__file__).with_name(source)
+        subprocess.run([compiler, *flags, library, code, "-ldl", "-pthread"], check=True)
+        return library
+
+    return build
 
 
 @pytest.fixture

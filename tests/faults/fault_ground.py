@@ -6,6 +6,7 @@ A point is a kind and a number:
     wire   killed at the n-th of: before a batch is sent, when it has arrived, when it is answered
     die    killed before the n-th call that changes something on the disk
     EIO …  that call fails (see `failing_disk.KINDS`)
+    handles  only n - 1 more files may be open at a time
 
 Product code knows nothing of it: in the child `sqlite3.connect` gives connections with a trace
 callback, and the calls are those of the preloaded `failing_disk.c`.
@@ -17,6 +18,7 @@ import base64
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -40,6 +42,7 @@ IN_PROCESS = ("sql", "wire")
 _WAYS_OUT = {
     "EIO": "Append the same event again|Check the disk|sync show",
     "ENOSPC": "[Ff]ree (disk|some) space|making room|sync show",
+    "handles": "ulimit -n",
 }
 _CONNECT = sqlite3.connect
 
@@ -182,6 +185,9 @@ def _be_the_child(
         if point is None or point[0] in IN_PROCESS:
             _run(task, stage)
             say({"points": dict(fuse.burnt)})
+        elif point[0] == "handles":
+            _few_handles(point[1] - 1)
+            _run(task, stage)
         else:
             disk = FailingDisk(stage.disk)
             disk.arm(*point)
@@ -191,6 +197,16 @@ def _be_the_child(
             say({"points": {point[0]: disk.counted}})
     sys.stdout.flush()
     os._exit(0)
+
+
+def _few_handles(left: int) -> None:
+    """Let this process open *left* more files than it has, and no more."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    while taken[-1] < highest:
+        taken.append(os.dup(taken[0]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1 + left, hard))
 
 
 def _run(task: Callable[[Stage], object], stage: Stage) -> None:

@@ -12,6 +12,7 @@ because a fork must not copy a test runner's threads.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import random
 import shutil
@@ -28,7 +29,9 @@ from fault_scenarios import DELIVERING
 from fault_scenarios_keeping import KEEPING
 
 SCENARIOS = {**DELIVERING, **KEEPING}
-_ENOUGH_FAILURES = 40
+_ENOUGH_FAILURES = 3
+_HANDLES = 15
+"""More than any operation needs at a time."""
 
 
 class Strikes:
@@ -70,7 +73,7 @@ class Strikes:
             self._kills += self._ground.kill_at(*points)
             return
         ran = self._ground.fail_at(points[0])
-        if ran.failed:
+        if ran.failed or points[0][0] == "handles":
             self._answers[str(ran.error["code"]) if ran.error else "went on"] += 1
             self._calls[ran.first_failed.partition(" ")[0]] += 1
 
@@ -86,6 +89,8 @@ class Strikes:
             parts = options.only.split(",")
             return [[(kind, int(n)) for kind, n in zip(parts[::2], parts[1::2], strict=True)]]
         dice = random.Random(options.seed)
+        if options.kind == "handles":
+            return [[("handles", n)] for n in range(1, _HANDLES + 1)]
         if options.kind:
             counter = "count-growth" if options.kind.startswith("ENOSPC") else "count"
             found = self._ground.count(counter)[counter]
@@ -102,7 +107,7 @@ class Strikes:
 
 
 def _is_error(kind: str) -> bool:
-    return kind in KINDS and kind != "die"
+    return kind == "handles" or (kind in KINDS and kind != "die")
 
 
 def _some(count: int, wanted: int | None, dice: random.Random) -> Sequence[int]:
@@ -120,12 +125,13 @@ def fast_folder() -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("scenario", nargs="+", choices=sorted(SCENARIOS))
-    parser.add_argument("--kind", choices=sorted(KINDS))
+    parser.add_argument("--kind", choices=[*sorted(KINDS), "handles"])
     parser.add_argument("--points", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--only")
     options = parser.parse_args()
+    importlib.import_module("ulid")  # loaded at its first use, which is not what is tested here
     for name in options.scenario:
         with tempfile.TemporaryDirectory(prefix="sk-faults-", dir=fast_folder()) as folder:
             print(json.dumps(Strikes(name, Path(folder), options).run()), flush=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from spec_kitty_sync._http import Reply
+from spec_kitty_sync.errors import OfflineError
 
 Judge = Callable[[str], Mapping[str, str]]
 Hook = Callable[[str], None]
@@ -35,7 +36,12 @@ class RecordedWire:
 
     def request(self, method: str, url: str, **request: object) -> Reply:
         """Take one batch as `HttpClient.request` would send it."""
-        body = gzip.decompress(request["body"])
+        try:
+            return self._request(gzip.decompress(request["body"]))
+        except OSError as exc:  # as a socket's, where the process may open no file
+            raise OfflineError(str(exc)) from exc
+
+    def _request(self, body: bytes) -> Reply:
         ids = [event["event_id"] for event in json.loads(body)["events"]]
         self._hook("before")
         known = self.accepted()

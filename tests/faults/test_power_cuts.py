@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,21 +22,11 @@ from power_cuts import (
 )
 from power_work import TASKS
 
-SOURCE = Path(__file__).with_name("disk_recorder.c")
-
 
 @pytest.fixture(scope="session")
-def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorder(preloaded: Callable[[str], Path]) -> Path:
     """The recording library, compiled."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler: nothing can write down what a process asks of the disk")
-    library = tmp_path_factory.mktemp("recorder") / "recorder.so"
-    flags = ["-shared", "-fPIC", "-O1", "-U_FORTIFY_SOURCE"]
-    subprocess.run(
-        [compiler, *flags, "-o", str(library), str(SOURCE), "-ldl", "-pthread"], check=True
-    )
-    return library
+    return preloaded("disk_recorder.c")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 from spec_kitty_sync._files import (
     make_private_dir,
     move_away,
+    spent_error,
     sync_dir,
     touch_private,
     write_atomic,
@@ -73,7 +74,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise CredentialError(f"{path} cannot be read: {exc.strerror}") from exc
+        failure = spent_error(f"{path} cannot be read", exc)
+        raise failure or CredentialError(f"{path} cannot be read: {exc.strerror}") from exc
     try:
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError):

@@ -75,6 +75,10 @@ def report_usage(exc: click.UsageError, *, as_json: bool) -> int:
 
 def report_os_error(exc: OSError, *, as_json: bool) -> int:
     """Print that a file could not be read or written, and return the exit code for that."""
+    from spec_kitty_sync._files import spent_error
+
+    if failure := spent_error(str(exc.filename or "a file"), exc):
+        return report_error(failure, as_json=as_json)
     message = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
     remedy = "Check the file and its permissions, then run the same command again."
     if as_json:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spec_kitty_sync._files import Home, move_away, write_atomic
-from spec_kitty_sync.errors import StoreReadOnlyError, UsageError
+from spec_kitty_sync._files import Home, disk_error, move_away, write_atomic
+from spec_kitty_sync.errors import UsageError
 
 TOKEN_VARIABLE = "SPEC_KITTY_TOKEN"
 """Holds a token for the server of the environment, else for the configured one."""
@@ -69,7 +69,7 @@ def _sync_table(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise UsageError(f"{path} is not a file", remedy=move_away(path)) from None
     except OSError as exc:
-        raise StoreReadOnlyError(f"cannot read {path}: {exc.strerror}", path=str(path)) from exc
+        raise disk_error(f"cannot read {path}", exc) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(
             f"{path} is not valid TOML: {exc}",

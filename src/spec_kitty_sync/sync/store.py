@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from spec_kitty_sync._files import Home
+from spec_kitty_sync._files import Home, disk_error
 from spec_kitty_sync._sqlite import Store, open_reader, open_store
 
 # Forward only: a released step is never changed, new ones go to the end.
@@ -35,7 +35,11 @@ def open_home(home: Home, *, synchronous: str = "FULL", any_thread: bool = False
     """
     level: Literal["FULL", "NORMAL"] = "NORMAL" if synchronous == "NORMAL" else "FULL"
     home.ensure()
-    return open_store(home.journal_db, steps(), synchronous=level, any_thread=any_thread)
+    try:
+        scripts = steps()
+    except OSError as exc:
+        raise disk_error("cannot read the schema", exc) from exc
+    return open_store(home.journal_db, scripts, synchronous=level, any_thread=any_thread)
 
 
 def read_home(home: Home) -> Store | None:
