@@ -37,6 +37,26 @@ _BLOCKED = {
     "offline": "The last attempt found no server, or one that asked to wait.",
     "protocol_mismatch": "The last attempt found a server that does not speak this protocol.",
 }
+_STOPS = "See [a drain stops](#a-drain-stops)."
+_WAITS = "See [an event waits](#an-event-waits)."
+# Where each case has a way out of its own, and the message names it.
+_ELSEWHERE = {
+    "deadline": _STOPS,
+    "delivery": _STOPS,
+    "delivery_blocked": _WAITS,
+    "migration": "See [the ways out of a migration](migration.md#the-ways-out).",
+    "missing_extra": "Run the `pip install` that the message names.",
+    "receiver_protocol": _STOPS,
+    "response_too_large": _STOPS,
+    "source_unreadable": "See [a source cannot be read](#a-source-cannot-be-read).",
+    "store": "Run `spec-kitty sync doctor`.",
+    "target": _WAITS,
+    "target_conflict": _WAITS,
+    "tls": _STOPS,
+    "transport": _STOPS,
+    "unsafe_path": "Run the `chmod` or `rm` that the message names.",
+    "usage": "The message names the option, key or file; `--help` shows examples.",
+}
 # Beside the verdicts of the wire gate: what the selection, the migration and the emitter hold.
 _HELD = ("local_only", "other_team", "migration_conflict", "corrupt", NO_FOUR_LANE_FORM)
 _HOLD_MEANS = {
@@ -58,9 +78,9 @@ def errors() -> Iterator[tuple[str, ...]]:
     importlib.import_module("spec_kitty_sync.registry_load")
     yield "code", "exit code", "what happened", "way out"
     for each in sorted(_leaves(SpecKittyError), key=lambda each: each.code):
-        general = each.default_remedy == SpecKittyError.default_remedy
         (meaning, *_) = (each.__doc__ or "").splitlines()
-        yield f"`{each.code}`", str(each.exit_code), meaning, "" if general else each.default_remedy
+        way = _ELSEWHERE.get(each.code, each.default_remedy)
+        yield f"`{each.code}`", str(each.exit_code), meaning, way
 
 
 def _leaves(base: type[SpecKittyError]) -> Iterator[type[SpecKittyError]]:
