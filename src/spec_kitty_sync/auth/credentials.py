@@ -225,6 +225,6 @@ def _iso(moment: datetime | None) -> str | None:
 def _moment(value: object) -> datetime | None:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
+        return moment if moment.tzinfo else moment.astimezone()
+    except (ValueError, OverflowError):  # the latter: local time before the year 1
         return None
-    return moment if moment.tzinfo else moment.astimezone()

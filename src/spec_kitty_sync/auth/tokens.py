@@ -99,14 +99,15 @@ class TokenEndpoint:
             refresh=refresh,
             access_expires=self._after(fields.get("access_lifetime"), 300),
             refresh_expires=self._after(fields.get("refresh_lifetime"), 0) if refresh else None,
-            team_slug=team if isinstance(team, str) and team else None,
+            team_slug=team if isinstance(team, str) and team and team.isprintable() else None,
             names_team="team_slug" in fields,
         )
 
     def _after(self, lifetime_s: object, default_s: int) -> datetime:
-        usable = isinstance(lifetime_s, int | float) and not isinstance(lifetime_s, bool)
-        seconds = float(lifetime_s) if usable else default_s  # type: ignore[arg-type]  # checked
-        seconds = min(max(seconds, 0.0), _YEAR_S) if seconds == seconds else default_s
+        seconds: float = default_s
+        if isinstance(lifetime_s, int | float) and not isinstance(lifetime_s, bool):
+            # No float() of it before: an integer may have a thousand digits.
+            seconds = min(max(lifetime_s, 0), _YEAR_S) if lifetime_s == lifetime_s else default_s
         return self.now() + timedelta(seconds=seconds)
 
 

@@ -70,7 +70,7 @@ def _sync_table(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a file", remedy=move_away(path)) from None
     except OSError as exc:
         raise disk_error(f"cannot read {path}", exc) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (ValueError, RecursionError) as exc:  # integers of 5000 digits, a thousand brackets
         raise UsageError(
             f"{path} is not valid TOML: {exc}",
             remedy=f"Correct it, or begin anew. {move_away(path)}",

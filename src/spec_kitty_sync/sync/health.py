@@ -70,7 +70,9 @@ def read_health(body: bytes) -> Health:
 
 
 def _name(value: Any) -> str | None:
-    return value[:_LONGEST_NAME] if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:_LONGEST_NAME].encode(errors="replace").decode()  # half a surrogate pair
 
 
 def _count(value: Any) -> int | None:
