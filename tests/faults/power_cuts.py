@@ -64,7 +64,7 @@ class Recording:
 def record(library: Path, root: Path, task: str, prepare: Prepare) -> Recording:
     """Prepare a machine, run *task* on it under the recorder, return what it asked of the disk."""
     machine = Machine(root)
-    machine.disk.mkdir(parents=True)
+    (machine.disk / ".kittify").mkdir(parents=True)
     machine.world.mkdir()
     prepare(machine)
     before = CrashedDisk(root)
