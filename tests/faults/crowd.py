@@ -107,6 +107,8 @@ def run(root: Path, roles: list[str], *, kills: int, rounds: int, seed: int) -> 
                 assert time.monotonic() < until, Counter(crowd.told("cycles"))
                 assert not crowd.told("errors"), crowd.told("errors")[0]
                 time.sleep(chance.uniform(0.0, 0.15))
+                if kills == 0:
+                    continue
                 crew.add(crew.kill(chance.choice(sorted(crew.at_work))))
                 killed += 1
         finally:

@@ -75,7 +75,12 @@ def drain_home(
         options = replace(options, stop=stop)
     with open_workspace(settings) as workspace:
         runs = BlockedRuns(workspace.store, clock=workspace.clock)
-        situation = look(settings, clock=workspace.clock, registry=workspace.targets)
+        situation = look(
+            settings,
+            clock=workspace.clock,
+            registry=workspace.targets,
+            known=(workspace.config, workspace.resolved),
+        )
         if situation.blocked is not None:
             runs.record_attempt(situation.blocked)
             refuse_blocked(situation)

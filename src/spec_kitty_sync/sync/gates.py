@@ -97,15 +97,27 @@ def sync_enabled(settings: Settings) -> bool:
     return settings.env(SYNC_FLAG) != "0"
 
 
-def look(settings: Settings, *, clock: Clock, registry: TargetRegistry | None = None) -> Situation:
+def look(
+    settings: Settings,
+    *,
+    clock: Clock,
+    registry: TargetRegistry | None = None,
+    known: tuple[SyncConfig, ResolvedSyncTarget] | None = None,
+) -> Situation:
     """Return the situation as of now, from files and environment; asks no server.
+
+    *known*: what was read and resolved before. Whoever delivers must not resolve twice: between
+    the two another process may choose another server.
 
     Raises:
         UsageError, TargetUrlError: a setting is wrong.
         UnsafePathError, CredentialError: the credentials must not, or cannot, be read.
     """
-    config = SyncConfig.load(settings.home)
-    target = resolve_target(settings, config)
+    if known is not None:
+        config, target = known
+    else:
+        config = SyncConfig.load(settings.home)
+        target = resolve_target(settings, config)
     url = target.resolved_server_url
     auth = auth_client(settings, config, url, clock=clock)
     has_target = url is not None
