@@ -66,6 +66,13 @@ class Crowd(Machine):
                 journal.append_many(made)
                 self.acknowledge((each.event_id, each.body) for each in made)
 
+    def append_and_rest(self) -> None:
+        """Append for a while, then stay until killed."""
+        self.append()
+        self.append()
+        self.tell("cycles", "append_and_rest")
+        signal.pause()
+
     def drain(self) -> None:
         drain_home(self.settings, lock_wait_s=0.5)
 
@@ -120,7 +127,8 @@ class Crowd(Machine):
 ROLES: dict[str, Callable[[Crowd], None]] = {
     name: getattr(Crowd, name)
     for name in (
-        "emit", "append", "drain", "switch", "move", "tidy", "look", "correct", "serve",
+        "emit", "append", "append_and_rest", "drain", "switch", "move", "tidy", "look", "correct",
+        "serve",
     )
 }  # fmt: skip
 
