@@ -111,15 +111,15 @@ def clock_increases(t: ProducerTrial, case: Case) -> None:
         ids = [one for done in ran for one in t.ids_in(done)]
     t.drain()
     hold(t, rules.clock_breaches, "no two events of one node with the same clock")
-    clocks = {body["event_id"]: body["lamport_clock"] for body in t.bodies()}
+    clocks = {body.get("event_id"): body.get("lamport_clock") for body in t.bodies()}
     found = [clocks.get(one) for one in ids]
     t.expect(
-        len(set(found)) == 4 and None not in found,
+        len(set(found)) == 4 and all(type(one) is int for one in found),
         expected="four events with four clocks",
         got=lambda: f"clocks {found}",
     )
     t.expect(
-        case.name == "parallel" or found == sorted(found, key=lambda value: value or 0),
+        case.name == "parallel" or found == sorted(found),
         expected="the clock rises from one process to the next",
         got=lambda: f"clocks {found}",
     )
@@ -136,7 +136,7 @@ def node_is_a_hash(t: ProducerTrial, case: Case) -> None:
     t.capture_or_read(2)
     hold(t, rules.node_breaches, "node ids that are hashes, never a plain host or user name")
     if not t.reads_files:
-        nodes = {body["node_id"] for body in t.bodies()}
+        nodes = {str(body.get("node_id")) for body in t.bodies()}
         t.expect(len(nodes) == 1, expected="one node id on one machine", got=lambda: str(nodes))
 
 
@@ -148,7 +148,7 @@ def timestamp_is_the_occurrence(t: ProducerTrial, case: Case) -> None:
     after = time.time()
     time.sleep(1.1)
     t.drain()
-    stamps = [body["timestamp"] for body in t.bodies() if body["event_id"] == event_id]
+    stamps = [body.get("timestamp") for body in t.bodies() if body.get("event_id") == event_id]
     moment = rules.instant(stamps[0]) if stamps else None
     t.expect(
         moment is not None and before - 1 <= moment <= after + 0.1,
@@ -219,7 +219,7 @@ def causes_are_known(t: ProducerTrial, case: Case) -> None:
         parent = t.prepare(events=1)[0]
         child = t.emit_id(extra=("causation",), causation_id=parent)
         t.drain()
-        causes = {body["event_id"]: body.get("causation_id") for body in t.bodies()}
+        causes = {body.get("event_id"): body.get("causation_id") for body in t.bodies()}
         t.expect(
             causes.get(child) == parent,
             expected=f"causation_id {parent}, as it was stated",
@@ -229,7 +229,8 @@ def causes_are_known(t: ProducerTrial, case: Case) -> None:
     hold(
         t,
         rules.cause_breaches,
-        "every causation_id names a captured event; a parent may be delivered and gone",
+        "every causation_id names an event that is here too; one that was delivered and deleted"
+        " by an old version is unknown as well",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ FIELD_LANES: Final = frozenset({"approved", "in_review", "genesis"})
 """Released versions wrote these; they may stand in stored events, nobody should write them."""
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LANE_KEYS: Final = ("from_lane", "to_lane")
+_KINDS_SHOWN: Final = 4
 _REPR: Final = re.compile(r"^(UUID\(|<[\w.]+ object|datetime\.|PosixPath\()|^(None|True|False)$")
 _BATCH_HEAD: Final = re.compile(r'\s*\{\s*"events"\s*:\s*\[\s*')
 _BETWEEN: Final = re.compile(r"[\s,]*")
@@ -75,7 +75,7 @@ def id_breaches(events: Sequence[Captured]) -> list[Breach]:
     """Return events whose id is no ULID, or whose id another content has too."""
     contents: dict[str, bytes] = {}
     found = []
-    for one in events:
+    for one in _objects(events):
         event_id = one.parsed.get("event_id")
         if not isinstance(event_id, str) or not ID.fullmatch(event_id):
             found.append(Breach(one, f"event_id {event_id!r} is no ULID"))
@@ -93,9 +93,11 @@ def clock_breaches(events: Sequence[Captured]) -> list[Breach]:
     for one in events:
         event = one.parsed
         key = (event.get("node_id"), event.get("lamport_clock"))
-        event_id = str(event.get("event_id"))
-        if seen.setdefault(key, event_id) != event_id:
-            found.append(Breach(one, f"node {key[0]} has clock {key[1]} twice, also {seen[key]}"))
+        event_id = event.get("event_id")
+        if not all(isinstance(part, str) for part in (event_id, key[0])) or type(key[1]) is not int:
+            continue  # which is told where envelopes are
+        if seen.setdefault(key, str(event_id)) != event_id:
+            found.append(Breach(one, f"clock {key[1]} of node {key[0]} stands in {seen[key]} too"))
     return found
 
 
@@ -103,7 +105,7 @@ def node_breaches(events: Iterable[Captured]) -> list[Breach]:
     """Return events whose node_id looks like a host name instead of a hash of it."""
     return [
         Breach(one, f"node_id {one.parsed.get('node_id')!r} is not a hash in hex digits")
-        for one in events
+        for one in _objects(events)
         if not _NODE.fullmatch(str(one.parsed.get("node_id")))
     ]
 
@@ -166,7 +168,7 @@ def identity_breaches(events: Iterable[Captured]) -> list[Breach]:
     """Return events without a usable project_uuid, which may not leave the machine."""
     return [
         Breach(one, f"project_uuid is {one.parsed.get('project_uuid')!r}")
-        for one in events
+        for one in _objects(events)
         if not _is_uuid4(one.parsed.get("project_uuid"))
     ]
 
@@ -209,15 +211,30 @@ def event_bytes(batch: bytes) -> list[bytes]:
 
 def summed_up(breaches: Sequence[Breach], total: int) -> str:
     """Return how many events break the rule and, grouped by what is wrong, one example each."""
-    kinds = Counter(_kind(one.what) for one in breaches)
+    kinds: dict[str, list[Breach]] = {}
+    for one in breaches:
+        kinds.setdefault(_kind(one.what), []).append(one)
     events = len({(one.event.where, one.event.body) for one in breaches})
-    parts = [f"{events} of {total} events"]
-    for kind, count in kinds.most_common(4):
-        example = next(one for one in breaches if _kind(one.what) == kind)
-        parts.append(f"{count} × {example.what} (e.g. {example.event.where})")
-    if len(kinds) > 4:
-        parts.append(f"{len(kinds) - 4} other kinds")
-    return "; ".join(parts)
+    told = sorted(kinds.values(), key=len, reverse=True)
+    parts = [_told(group) for group in told[:_KINDS_SHOWN]]
+    if len(told) > _KINDS_SHOWN:
+        parts.append(f"{len(told) - _KINDS_SHOWN} other kinds")
+    return f"{events} of {total} events: " + "; ".join(parts)
+
+
+def _told(group: Sequence[Breach]) -> str:
+    """Return what is wrong with events of one kind, with one as an example."""
+    first, count = group[0], len(group)
+    if count == 1:
+        return f"{first.what} ({first.event.where})"
+    if {one.what for one in group} == {first.what}:
+        return f"{count} × {first.what}, the first at {first.event.where}"
+    return f"{count} like “{first.what}” ({first.event.where})"
+
+
+def _objects(events: Iterable[Captured]) -> Iterable[Captured]:
+    """Return what is an event at all; the rest is told where envelopes are."""
+    return (one for one in events if one.parsed)
 
 
 def _findings(events: Iterable[Captured], registry: Registry, *, payload: bool) -> list[Breach]:

@@ -67,7 +67,12 @@ def read_events(path: Path) -> FoundEvents:
     if path.is_dir():
         base = path / ".spec-kitty" if (path / ".spec-kitty").is_dir() else path
         for file in _files_of_home(base):
-            _read_file(file, file.relative_to(base).as_posix(), found)
+            name = file.relative_to(base).as_posix()
+            if file.is_file():
+                _read_file(file, name, found)
+            else:
+                kind = "a folder" if file.is_dir() else "a link to nothing"
+                found.problems.append(f"{name}: {kind}")
     else:
         _read_file(path, path.name, found)
     return found
@@ -76,7 +81,7 @@ def read_events(path: Path) -> FoundEvents:
 def _files_of_home(home: Path) -> Iterator[Path]:
     for pattern in ("event_journal/*.db", "journal.db", "queue.db", "queues/*", "*.jsonl"):
         for path in sorted(home.glob(pattern)):
-            if path.is_file() and not path.name.endswith(("-wal", "-shm", "-journal")):
+            if not path.name.endswith(("-wal", "-shm", "-journal")):
                 yield path
     yield from sorted(home.glob("projects/*/sync/sync.db"))
 

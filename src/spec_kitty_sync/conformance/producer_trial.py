@@ -218,7 +218,7 @@ class ProducerTrial(Trial):
         self.expect(
             not again,
             expected="what the receiver took is not sent again",
-            got=lambda: f"{len(again)} were sent again, the first is {again[0]}",
+            got=lambda: f"sent again: {', '.join(again[:3])}{' …' * (len(again) > 3)}",
             about=again[0] if again else "",
         )
 
@@ -229,7 +229,7 @@ class ProducerTrial(Trial):
         self.expect(
             not lost,
             expected=f"the event stays undelivered and is sent by a later drain: {because}",
-            got=lambda: f"{len(lost)} are never sent again, the first is {lost[0]}",
+            got=lambda: f"never sent again: {', '.join(lost[:3])}{' …' * (len(lost) > 3)}",
             about=lost[0] if lost else "",
         )
 

@@ -53,7 +53,7 @@ class StubRequest:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return tuple(body["event_id"] for body in self.bodies)
+        return tuple(str(body.get("event_id")) for body in self.bodies)
 
 
 @dataclass(frozen=True)
@@ -292,6 +292,8 @@ def _read(request: Request) -> StubRequest:
         if request.headers.get("Content-Encoding") == "gzip":
             plain = gzip.decompress(wire)
         bodies = tuple(json.loads(plain)["events"])
+        if not all(isinstance(body, dict) for body in bodies):
+            raise TypeError("an event is no object")
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as exc:
         problem = f"{type(exc).__name__}: {exc}"
         return StubRequest(request.path, head, plain, (), request.method, wire, problem)

@@ -251,7 +251,8 @@ def _heard(request: StubRequest, reply: StubReply) -> Exchange:
         "seen by the stub",
     )
     broke = "the stub broke the connection" if reply.lose or reply.cut else ""
-    answer = None if broke else Response(reply.status, tuple(reply.headers.items()), reply.body)
+    headers = {"Content-Type": "application/json", **reply.headers}
+    answer = None if broke else Response(reply.status, tuple(headers.items()), reply.body)
     return Exchange(ask, answer, broke, 0, reply.delay_s * 1000)
 
 

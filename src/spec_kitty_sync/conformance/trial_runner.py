@@ -70,6 +70,8 @@ class TrialRunner(CaseRunner):
                 trial.settle()
             except (AdapterError, OSError) as wrong:
                 raise AdapterError(f"the command could not be run: {wrong}") from wrong
+            except (AttributeError, LookupError, TypeError, ValueError) as odd:
+                raise AdapterError(f"the check cannot read what came: {odd!r}") from odd
 
         started = time.perf_counter()
         try:
