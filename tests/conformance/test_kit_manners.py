@@ -107,4 +107,4 @@ def test_mutants_command_prints_killers_and_score(run_command: RunKit) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing held against it" in done.stdout
     assert "says-ok                            SKR-BAT-04" in done.stdout
-    assert "score: 1 of 1 mutants killed (100.0 %), 1 cannot be seen on the wire" in done.stdout
+    assert "score: 1 of 1 mutants killed (100.0 %), 1 cannot be seen from outside" in done.stdout

@@ -78,7 +78,7 @@ def compare(
     known = tuple(one for one in failed if any(entry.covers(one) for entry in live))
     new = tuple(one for one in failed if one not in known)
     stale = [
-        f"{entry.name} expired on {entry.expires}: correct the receiver or renew the entry"
+        f"{entry.name} expired on {entry.expires}: mend what it excuses, or renew the entry"
         for entry in entries
         if entry.expires < today
     ]

@@ -12,6 +12,8 @@ from typing import Any
 
 _SHOWN = 8
 TOKEN_NAME = "$SK_TOKEN"
+RUN = "RUN"
+"""The method of a step that ran a command: its path is the command line, its status the code."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,15 @@ class Exchange:
     elapsed_ms: float
 
     @property
+    def is_command(self) -> bool:
+        """Whether a command was run, and nothing sent."""
+        return self.request.method == RUN
+
+    @property
     def summary(self) -> str:
         """One line: method, path, size, status, time."""
+        if self.is_command:
+            return f"{self.request.path}  → {self.gist} in {self.elapsed_ms:.0f} ms"
         ask = f"{self.request.method} {self.request.path}  ({self.request.size})"
         answer = str(self.response.status) if self.response else self.broke
         return f"{ask}  → {answer} in {self.elapsed_ms:.0f} ms"
@@ -91,6 +100,8 @@ class Exchange:
         """The answer in a few words: status code and result statuses, or what broke."""
         if self.response is None:
             return self.broke
+        if self.is_command:
+            return f"exit code {self.response.status}"
         try:
             rows = json.loads(self.response.text)["results"]
             said = [str(row["status"]) for row in rows]

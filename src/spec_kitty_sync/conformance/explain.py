@@ -56,9 +56,9 @@ def explain_lines(check_id: str) -> list[str]:
     family = _FAMILIES.get(check_id.split("-")[1], "")
     lines = [f"{row.id}  {row.level}  {row.title}", f"  family {family}, profile {row.profile}"]
     if row.capability:
-        lines.append(f"  only for receivers that declare {row.capability!r}")
+        lines.append(f"  only for {_SUBJECTS[kind]} that declare {row.capability!r}")
     if row.provisional:
-        lines.append("  provisional: it warns, and makes no receiver non-conformant")
+        lines.append(f"  provisional: it warns, and makes no {_SUBJECTS[kind]} non-conformant")
     lines += ["", f"  {row.clause} says"]
     lines += _wrapped(f"“{row.sentence}”")
     lines += ["", "  Why it matters", *_wrapped(f"Otherwise {row.why}.")]

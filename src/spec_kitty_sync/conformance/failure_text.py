@@ -78,6 +78,11 @@ def _summary(result: CheckResult, step: int) -> str:
 
 
 def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
+    if exchange.is_command:
+        printed = exchange.response.text if exchange.response else exchange.broke
+        read = exchange.request.text
+        lines = _line("read", shorten(read, 420)) if read else []
+        return lines + _line("printed", shorten(printed, 480) or "(nothing)")
     heard = exchange.response.text if exchange.response else ""
     sent = excerpt(exchange.request.text, "events", about, heard)
     headers = headers_of(exchange)

@@ -9,7 +9,9 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from spec_kitty_sync.conformance.catalogue import kind_of
 from spec_kitty_sync.conformance.excerpt import excerpt
+from spec_kitty_sync.conformance.exchange import RUN
 
 _SHOWN = ("failed", "error", "warning", "not_run")
 _NAMES = {
@@ -23,7 +25,7 @@ _NAMES = {
 _COLOURS = {"conformant": "passed", "not conformant": "failed", "incomplete": "warning"}
 _TITLES = {
     "failed": "Failed",
-    "error": "Errors: the network or the kit, not the receiver's answers",
+    "error": "Errors: the network or the kit, not what was judged",
     "warning": "SHOULD findings",
     "not_run": "Not run",
 }
@@ -57,11 +59,19 @@ def html(report: dict[str, Any]) -> str:
         counts="".join(_count(name, report["counts"][name]) for name in _NAMES),
         findings="".join(_section(report, outcome) for outcome in _SHOWN) or _nothing(),
         rows="".join(_row(row) for row in report["requirements"]),
-        left=escape(
-            f"{left['events_stored']} of {left['events_sent']} events were taken, all under"
-            f" project {left['project_uuid']} and its neighbours, slugs and nodes marked"
-            f" {left['namespace']}."
-        ),
+        left=escape(_left(report)),
+    )
+
+
+def _left(report: dict[str, Any]) -> str:
+    """Return what the run left behind on the receiver; tools were run in folders of the kit."""
+    left = report["left_behind"]
+    if any(kind_of(row["id"]) != "receiver" for row in report["requirements"]):
+        return "Nothing: commands ran in folders that are gone, against a receiver of the kit."
+    return (
+        f"{left['events_stored']} of {left['events_sent']} events were taken, all under"
+        f" project {left['project_uuid']} and its neighbours, slugs and nodes marked"
+        f" {left['namespace']}."
     )
 
 
@@ -169,9 +179,11 @@ def _exchanges(case: dict[str, Any]) -> str:
 
 def _exchange(one: dict[str, Any], place: str, about: str, *, is_open: bool) -> str:
     request, response = one["request"], one["response"]
-    status = one["broke"] if response is None else f"HTTP {response['status']}"
+    is_command = request["method"] == RUN
+    word, method = ("exit code", "") if is_command else ("HTTP", f"{request['method']} ")
+    status = one["broke"] if response is None else f"{word} {response['status']}"
     note = f" [{request['note']}]" if request["note"] else ""
-    head = f"{place}{note}: {request['method']} {request['path']} → {status}"
+    head = f"{place}{note}: {method}{request['path']} → {status}"
     answer = escape(one["broke"]) if response is None else _message(response, "results", about)
     return (
         f"<details{' open' if is_open else ''}><summary>{escape(head)}"

@@ -14,12 +14,11 @@ from typing import Any, Final
 
 from spec_kitty_sync.conformance.adapter import Adapter
 from spec_kitty_sync.conformance.child import Child, Spawn, kill_group, spawn
-from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
+from spec_kitty_sync.conformance.exchange import RUN, Exchange, Request, Response
 from spec_kitty_sync.conformance.outcome import Finding
 from spec_kitty_sync.conformance.reply import CheckFailed, shorten
 from spec_kitty_sync.conformance.stub import StubReply, StubRequest, StubServer
 
-RUN: Final = "RUN"
 _FORGOTTEN: Final = ("SPEC_KITTY_", "SK_", "PYTEST_")
 
 
@@ -124,7 +123,7 @@ class Trial:
         argv = [str(part) for part in child.args] if isinstance(child.args, list) else []
         ask = Request(RUN, _readable(argv), (), stdin, note or command)
         code = child.returncode or 0
-        answer = Response(code, (("Content-Type", "output"),), said)
+        answer = Response(code, (), said)
         spent = (time.perf_counter() - began) * 1000
         self.exchanges.append(Exchange(ask, answer, "", started_ms, spent))
         return Ran(command, code, out, err, len(self.exchanges))
@@ -248,7 +247,7 @@ def _heard(request: StubRequest, reply: StubReply) -> Exchange:
         request.path,
         tuple(request.headers.items()),
         request.wire,
-        "seen by the stub",
+        "what the tool sent to the stub",
     )
     broke = "the stub broke the connection" if reply.lose or reply.cut else ""
     headers = {"Content-Type": "application/json", **reply.headers}

@@ -16,7 +16,7 @@ from spec_kitty_sync.conformance.child import Spawn, spawn
 from spec_kitty_sync.conformance.outcome import CheckResult
 from spec_kitty_sync.conformance.stub import StubServer
 from spec_kitty_sync.conformance.suite import Case, Check, Suite
-from spec_kitty_sync.conformance.trial import RUN, Trial
+from spec_kitty_sync.conformance.trial import Trial
 
 MakeTrial = Callable[[Adapter, StubServer, Path], Trial]
 
@@ -80,7 +80,7 @@ class TrialRunner(CaseRunner):
             trial.close()
         spent_ms = (time.perf_counter() - started) * 1000
         _remove(folder)
-        posts = [one for one in trial.exchanges if one.request.method != RUN]
+        posts = [one for one in trial.exchanges if not one.is_command]
         return result_of(
             requirement,
             case,
