@@ -141,6 +141,20 @@ def test_commands_print_hostile_events_escaped(migrated: Desk):
     assert len(lines) >= len(ADMITTED)
 
 
+def test_markup_in_ids_and_file_names_is_printed_to_the_letter(tmp_path: Path):
+    """Square brackets, links and escapes in what tables show are text, not style."""
+    name = "[bold]\x1b[2J.db"
+    rows = [(case.text, case.whole.decode()) for case in TEXTS if case.id.startswith("id-")]
+    write_rows(tmp_path / name, rows)
+    desk = Desk(tmp_path)
+    for options in (("--only", "invalid"), (), ("--fix-plan",)):
+        done = desk.run("diagnose", str(tmp_path), *options)
+        assert done.code in (1, 3), done
+        assert_decent(done.out + done.err)
+        assert "[bold]\\x1b[2J.db" in done.out
+        assert options != ("--only", "invalid") or "[red]01JQ[/red]" in done.out
+
+
 @each([case for case in TEXTS if case.refused is None])
 def test_one_hostile_event_is_shown_escaped_and_whole(tmp_path: Path, case: Hostile):
     """`sync show ID` escapes what it prints; with --json the very text comes back."""

@@ -53,8 +53,8 @@ def throttle_delay_s(rounds: int) -> float:
 def _http_date_s(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, IndexError, OverflowError):  # the latter: a zone of a hundred digits
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
