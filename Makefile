@@ -11,7 +11,7 @@ demo: $(STAMP)
 	$(BIN)/python -m spec_kitty_sync.cli.demo
 
 test: check
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not proof"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not proof" $(PYTEST_OPTIONS)
 
 check: $(STAMP)
 	$(BIN)/ruff check src tests conformance benchmarks
@@ -19,7 +19,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 proof: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m proof
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m proof $(PYTEST_OPTIONS)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_all.py

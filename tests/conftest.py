@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["canary_watch"]
+pytest_plugins = ["canary_watch", "loopback_only", "missing_tools"]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from spec_kitty_sync.conformance.reference import TOKENS, reference_receiver
 
 RUNNER = Path(__file__).resolve().parents[2] / "docs" / "run_corpus.mjs"
 MUTANTS = ("forgets-ids", "takes-any-lane", "all-or-nothing", "answers-201", "takes-any-token")
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="missing tool: node")
 
 
 def run_corpus(url: str) -> subprocess.CompletedProcess[str]:

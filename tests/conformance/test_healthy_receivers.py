@@ -172,7 +172,7 @@ def test_receiver_that_says_queued_is_conformant() -> None:
         assert held_against(judge(url)) == []
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+@pytest.mark.skipif(shutil.which("node") is None, reason="missing tool: node")
 def test_receiver_in_another_language_is_conformant() -> None:
     """A receiver in Node.js, written from the contract with its standard library alone."""
     with node_receiver() as url:

