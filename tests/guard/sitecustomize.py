@@ -13,9 +13,9 @@ class ForeignHostError(BaseException):
     """No `except OSError` may take this for an unreachable server."""
 
 
-def _check(address: Any) -> None:
-    if not isinstance(address, tuple):
-        return  # a socket of the file system
+def _check(connecting: socket.socket, address: Any) -> None:
+    if not isinstance(address, tuple) or connecting.type == socket.SOCK_DGRAM:
+        return  # a socket of the file system, or one that sends nothing by connecting
     host = str(address[0]).partition("%")[0]
     try:
         found = ipaddress.ip_address(host)
@@ -23,16 +23,26 @@ def _check(address: Any) -> None:
         here = host in {"", "localhost"}
     else:
         found = getattr(found, "ipv4_mapped", None) or found
-        here = found.is_loopback or found.is_unspecified
+        here = found.is_loopback or found.is_unspecified or _is_own(str(found))
     if not here:
         raise ForeignHostError(_MESSAGE.format(host))
+
+
+def _is_own(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _guarded(name: str) -> Any:
     plain = getattr(socket.socket, name)
 
     def connect(self: socket.socket, address: Any) -> Any:
-        _check(address)
+        _check(self, address)
         return plain(self, address)
 
     return connect
