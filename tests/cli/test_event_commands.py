@@ -137,6 +137,15 @@ def test_verify_finds_a_changed_byte(refused: Desk):
     assert event_id(2) in done.out
 
 
+def test_verify_recounts_what_the_journal_counts(refused: Desk):
+    """A count that its rows do not bear out ends with 3 and says both numbers."""
+    assert refused.run("sync", "verify").code == 0
+    refused.sql("UPDATE event_journal_count SET events = events + 5")
+    done = refused.run("sync", "verify")
+    assert done.code == 3
+    assert "are counted" in done.out
+
+
 def test_targets_are_listed_retired_and_restored(refused: Desk, receiver: SmallReceiver):
     """A retired target keeps its history, is not sent to, and does not hold gc up."""
     assert refused.json("sync", "targets", "retire", receiver.url)["active"] is False

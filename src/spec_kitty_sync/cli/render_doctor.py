@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from spec_kitty_sync._clock import utc_iso
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.cli.render import plain
 from spec_kitty_sync.cli.render_error import visible, visible_json
 from spec_kitty_sync.cli.render_status import attention_lines, status_lines
-from spec_kitty_sync.cli.render_words import plural, wrapped
+from spec_kitty_sync.cli.render_words import wrapped
 from spec_kitty_sync.sync.secrecy import masked
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from spec_kitty_sync._clock import utc_iso
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.cli.render import console, plain, print_json, say, table
 from spec_kitty_sync.cli.render_error import visible
-from spec_kitty_sync.cli.render_words import plural, size, wrapped
+from spec_kitty_sync.cli.render_words import size, wrapped
 
 if TYPE_CHECKING:
     from spec_kitty_sync.delivery.history import LogEntry

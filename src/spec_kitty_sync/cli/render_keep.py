@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.cli.render import console, print_json, say, table
 from spec_kitty_sync.cli.render_error import visible
-from spec_kitty_sync.cli.render_words import plural, size
+from spec_kitty_sync.cli.render_words import size
 
 if TYPE_CHECKING:
     from spec_kitty_sync.event_journal.retention import Removed

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spec_kitty_sync._words import plural, verb
 from spec_kitty_sync.cli.render import print_json
 from spec_kitty_sync.cli.render_error import visible
-from spec_kitty_sync.cli.render_words import columns, paint, plural, size, verb, when, wrapped
+from spec_kitty_sync.cli.render_words import columns, paint, size, when, wrapped
 
 if TYPE_CHECKING:
     from spec_kitty_sync.sync.status_report import (

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spec_kitty_sync._words import plural, verb
 from spec_kitty_sync.cli.render import plain, print_json, say
 from spec_kitty_sync.cli.render_error import visible
-from spec_kitty_sync.cli.render_words import columns, paint, plural, size, verb, wrapped
+from spec_kitty_sync.cli.render_words import columns, paint, size, wrapped
 from spec_kitty_sync.sync.failure_report import SUMMED, remedy_for
 
 if TYPE_CHECKING:

@@ -12,19 +12,11 @@ from typing import Any
 
 import click
 
+from spec_kitty_sync._words import plural
+
 _PIPE_WIDTH = 80
 _WIDEST = 100
 _STEPS = ((86_400 * 365, "year"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
-
-
-def plural(count: int, word: str) -> str:
-    """Return *count* and *word*, with an s where it belongs; thousands are grouped."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
-
-
-def verb(count: int, one: str, many: str) -> str:
-    """Return the verb that goes with *count* things."""
-    return one if count == 1 else many
 
 
 def size(count: int) -> str:

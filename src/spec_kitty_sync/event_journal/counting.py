@@ -41,6 +41,17 @@ _TYPES = """
 SELECT event_type, count(*) FROM event_journal
 WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY event_type ORDER BY 2 DESC, 1
 """
+_MISCOUNTED = """
+SELECT block, hold, removed, sum(events), sum(found), sum(bytes), sum(size)
+FROM (SELECT block, local_only, team, hold, superseded, removed, events, bytes,
+             0 AS found, 0 AS size FROM event_journal_count
+      UNION ALL
+      SELECT seq / ?, tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
+             coalesce(removed, ''), 0, 0, count(*), sum(body_bytes)
+      FROM event_journal GROUP BY 1, 2, 3, 4, 5, 6)
+GROUP BY block, local_only, team, hold, superseded, removed
+HAVING sum(events) <> sum(found) OR sum(bytes) <> sum(size)
+"""
 
 
 class CountGroup(NamedTuple):
@@ -81,6 +92,18 @@ def read_groups(store: Store, *, from_block: int = 0) -> tuple[CountGroup, ...]:
             CountGroup(bool(lo), team or None, hold or None, bool(sup), removed or None, n, size)
             for lo, team, hold, sup, removed, n, size in conn.execute(_GROUPS, (from_block,))
         )
+
+
+def find_miscounts(store: Store) -> list[str]:
+    """Return one sentence for each count that differs from its rows; reads every row."""
+    with store.reading() as conn:
+        return [
+            f"journal from event {block * BLOCK} on, {hold or removed or 'kept'}: "
+            f"{found} events with {size} bytes are there, {events} with {counted} are counted"
+            for block, hold, removed, events, found, counted, size in conn.execute(
+                _MISCOUNTED, (BLOCK,)
+            )
+        ]
 
 
 def oldest_retained(store: Store) -> tuple[str | None, int] | None:

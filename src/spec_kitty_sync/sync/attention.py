@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spec_kitty_sync._words import plural, verb
 from spec_kitty_sync.sync.status_report import (
     Attention,
     AuthSection,
@@ -40,7 +41,8 @@ def auth_attention(auth: AuthSection, ledger: LedgerSection, remedy: str) -> Ite
     if auth.blocked is not None and auth.blocked not in _BY_CHOICE and ledger.undelivered:
         yield Attention(
             f"blocked_{auth.blocked}",
-            f"{ledger.undelivered} events wait: {auth.blocked.replace('_', ' ')}",
+            f"{plural(ledger.undelivered, 'event')} "
+            f"{verb(ledger.undelivered, 'waits', 'wait')}: {auth.blocked.replace('_', ' ')}",
             remedy,
         )
 
@@ -89,7 +91,7 @@ def delivery_attention(
     if background.pending_stalled_count:
         yield Attention(
             "pending_stalled",
-            f"{background.pending_stalled_count} events were accepted over a day ago and are "
+            f"{plural(background.pending_stalled_count, 'event')} accepted over a day ago, and "
             "still not settled",
             "Run `spec-kitty sync now` to ask again; `spec-kitty sync show --state pending` "
             "lists them.",
@@ -97,7 +99,8 @@ def delivery_attention(
     if terminal.count:
         yield Attention(
             "parked_events",
-            f"{terminal.count} events are not sent again by themselves",
+            f"{plural(terminal.count, 'event')} {verb(terminal.count, 'is', 'are')} not sent again "
+            "without a command",
             "Mend the cause, then run `spec-kitty sync retry --dead --terminal`.",
         )
 
@@ -107,7 +110,8 @@ def migration_attention(legacy: LegacySection, migration: MigrationSection) -> I
     if legacy.waiting:
         yield Attention(
             "legacy_rows_waiting",
-            f"{legacy.waiting} events wait in queues of older versions",
+            f"{plural(legacy.waiting, 'event')} {verb(legacy.waiting, 'waits', 'wait')} in queues "
+            "of older versions",
             "Run `spec-kitty sync migrate`.",
         )
     for source in legacy.sources:

@@ -15,13 +15,13 @@ from importlib import metadata
 from spec_kitty_sync import __version__
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
 from spec_kitty_sync.delivery.history import LogEntry, recent_log
-from spec_kitty_sync.delivery.soundness import find_faults
 from spec_kitty_sync.diagnose import Diagnosis, Report, Rules
 from spec_kitty_sync.errors import SpecKittyError
 from spec_kitty_sync.registry_load import load_registry
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.diagnose_sources import waiting_sources
 from spec_kitty_sync.sync.drain_preview import DrainPreview, preview_drain
+from spec_kitty_sync.sync.soundness import find_faults
 from spec_kitty_sync.sync.status import build_status
 from spec_kitty_sync.sync.status_report import Attention, StatusReport
 from spec_kitty_sync.sync.workspace import read_workspace

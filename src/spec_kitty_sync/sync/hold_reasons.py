@@ -39,6 +39,13 @@ def hold_reason(code: str, *, teams: Sequence[str] = ()) -> HoldReason:
                 "whose content two sources disagree about",
                 "Run `spec-kitty sync migrate conflicts list`.",
             )
+        case "bad_event_id":
+            return HoldReason(
+                "whose id is no ULID, which cannot be corrected",
+                "Emit the event anew, then run `spec-kitty sync discard EVENT_ID --reason REASON`.",
+            )
+        case "no_four_lane_form":
+            return HoldReason('of moves inside one of four lanes, as `lanes = "four"` asks', None)
         case "too_large":
             return HoldReason("larger than the receiver takes", _listed(code))
         case "corrupt":

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_private
-from spec_kitty_sync.delivery.soundness import find_faults
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.event_journal.models import Damaged
 from spec_kitty_sync.event_journal.retention import Removed
 from spec_kitty_sync.sync.config import Settings
+from spec_kitty_sync.sync.soundness import find_faults
 from spec_kitty_sync.sync.workspace import open_workspace, read_workspace
 
 DELIVERED = "delivered"
