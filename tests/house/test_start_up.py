@@ -69,7 +69,9 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("args", "most", "allowed"), BUDGETS, ids=lambda each: str(each)[:24])
+@pytest.mark.parametrize(
+    ("args", "most", "allowed"), BUDGETS, ids=[" ".join(each[0]) for each in BUDGETS]
+)
 def test_command_loads_no_more_than_its_budget(home, floor, args, most, allowed):
     """A command loads what it needs; whoever adds to that is named here."""
     modules = loaded(_LOADED, json.dumps(args), home=home)
