@@ -74,7 +74,7 @@ def test_changed_seeds_are_harmless(name: str):
 
 
 @pytest.mark.proof
-@pytest.mark.skipif(find_spec("atheris") is None, reason="missing tool: atheris, from pip install atheris")
+@pytest.mark.skipif(find_spec("atheris") is None, reason="missing tool: atheris, from pip")
 @pytest.mark.parametrize("name", TARGETS)
 def test_coverage_leads_to_nothing_harmful(name: str, tmp_path: Path):
     """Twenty seconds a target, led by coverage: no property breaks, no input takes ten seconds."""
