@@ -166,3 +166,58 @@ def test_plugin_beside_a_bare_pytest_says_which_extra_to_install(tmp_path):
     )  # fmt: skip
     assert done.returncode == 4
     assert "pip install 'spec-kitty-sync[conformance]'" in done.stderr
+
+
+OWN_CONFTEST = """
+import pytest
+
+@pytest.fixture
+def mine():
+    return "mine"
+"""
+OWN_TESTS = """
+import json
+import os
+
+from hypothesis import given, settings
+
+from spec_kitty_sync.testing import strategies
+
+
+def test_every_fixture(
+    mine, sk_home, sk_journal, sk_emitter, sk_event, sk_legacy_queue, sk_receiver
+):
+    assert os.environ["SPEC_KITTY_HOME"] == str(sk_home)
+    event = sk_emitter.emit("HistoryAdded", "WP01", sk_event().payload)
+    assert [one.event_id for one in sk_journal.read()] == [event.event_id]
+    assert sk_legacy_queue(sk_event()).is_file()
+    assert sk_receiver.url.startswith("http://127.0.0.1:")
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    strategies.payloads("WPCreated"), strategies.events(), strategies.batches(3),
+    strategies.plural_sources(),
+)
+def test_every_strategy(payload, event, batch, sources):
+    assert payload[0] == "WPCreated"
+    assert json.dumps([event, batch, sources])
+"""
+
+
+def test_fixtures_and_strategies_serve_another_project(kit):
+    """A project with a conftest of its own uses every fixture and strategy, and no other plugin."""
+    project = kit.folder / "project"
+    project.mkdir(exist_ok=True)
+    (project / "conftest.py").write_text(OWN_CONFTEST, encoding="utf-8")
+    (project / "test_mine.py").write_text(OWN_TESTS, encoding="utf-8")
+    done = kit.run("pytest", "-q", "-W", "error", "--strict-markers", "test_mine.py")
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_installed_kit_finds_tools_that_are_broken(kit):
+    """The small tools and their faults travel with the kit."""
+    for suite, fault in (("producer", "missing-is-success"), ("migration", "last-wins")):
+        said = kit.kitty("conformance", "mutants", "--suite", suite, "--only", fault)
+        assert "nothing held against it" in said
+        assert "score: 1 of 1 mutants killed (100.0 %)" in said

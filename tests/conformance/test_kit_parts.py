@@ -107,6 +107,17 @@ def test_url_with_a_path_is_the_endpoint_itself(url: str, batch: str, health: st
     assert (address.batch_path, address.health_path) == (batch, health)
 
 
+def test_examples_are_the_core_of_the_registry() -> None:
+    """The kit has an example of each core type and shape, about an aggregate that it may have."""
+    types = [one for one in default_registry() if one.pack == "core"]
+    shapes = {(one.name, shape.name) for one in types for shape in one.shapes}
+    found = {(one.event_type, one.shape) for one in EXAMPLES}
+    assert {name for name, _ in found} == {one.name for one in types}
+    assert {pair for pair in found if pair[1]} <= shapes
+    allowed = {one.name: one.aggregate_types for one in types}
+    assert [one.name for one in EXAMPLES if one.aggregate_type not in allowed[one.event_type]] == []
+
+
 @pytest.mark.parametrize("found", EXAMPLES, ids=lambda found: found.name)
 @pytest.mark.parametrize("maximal", [False, True])
 def test_every_example_is_valid_by_the_contract(found: object, maximal: bool) -> None:

@@ -95,6 +95,15 @@ def test_unusable_adapter_is_told_in_a_sentence(tmp_path: Path) -> None:
         load_adapter(path, "producer")
 
 
+def test_undeclared_capability_is_named(tmp_path: Path) -> None:
+    """An adapter that says how to do what it does not declare is told so."""
+    path = tmp_path / "mine.toml"
+    commands = 'emit = ["true"]\ndrain = ["true"]\nserver = ["true"]\nretry = ["true"]\n'
+    options = '[options]\ntier = ["{tier}"]\n'
+    path.write_text(f'kind = "producer"\n[commands]\n{commands}{options}', encoding="utf-8")
+    assert load_adapter(path, "producer").undeclared == ("retry", "tiers")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_explain_knows_every_check(kind: str) -> None:
     """`explain` has an answer for each id of each suite."""

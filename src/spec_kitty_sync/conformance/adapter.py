@@ -24,6 +24,15 @@ GATED: Final = {
     "provenance": "sources",
 }
 """Capabilities that need a command of their own."""
+_SHOWN_BY: Final = {
+    **{name: ("commands", command) for name, command in GATED.items()},
+    "tiers": ("options", "tier"),
+    "causation": ("options", "causation"),
+    "disable": ("variants", "disabled"),
+    "override": ("variants", "other_server"),
+    "conflicts": ("commands", "keep_source"),
+}
+"""What in an adapter shows that the tool has a capability."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -63,6 +72,15 @@ class Adapter:
         for name in extra:
             parts += self._named(self.options, "options", name)
         return [self.fill(part, values) for part in parts]
+
+    @property
+    def undeclared(self) -> tuple[str, ...]:
+        """Capabilities that the adapter says how to use and does not declare."""
+        return tuple(
+            name
+            for name, (section, entry) in _SHOWN_BY.items()
+            if entry in getattr(self, section) and name not in self.capabilities
+        )
 
     def fill(self, text: str, values: Mapping[str, str]) -> str:
         """Return *text* with every `{placeholder}` replaced."""

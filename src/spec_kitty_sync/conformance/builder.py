@@ -14,6 +14,8 @@ from typing import Any
 
 from ulid import ULID
 
+from spec_kitty_sync.events.lanes import Lane
+
 JsonObject = dict[str, Any]
 
 EVIDENCE: JsonObject = {
@@ -22,7 +24,7 @@ EVIDENCE: JsonObject = {
     "review": {"reviewer": "robin", "verdict": "approved"},
 }
 
-LANES = ("planned", "claimed", "in_progress", "for_review", "done", "blocked", "canceled")
+LANES = tuple(lane.value for lane in Lane)
 
 
 @dataclass(frozen=True)

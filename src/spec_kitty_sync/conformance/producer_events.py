@@ -11,14 +11,13 @@ from typing import Any, Final
 
 from spec_kitty_sync._json import canonical_hash, loads_lenient
 from spec_kitty_sync.errors import JsonError
+from spec_kitty_sync.events.lanes import FieldLane, Lane
 from spec_kitty_sync.events.registry import Registry
 from spec_kitty_sync.events.validation import Validator
 
-CONTRACT_LANES: Final = frozenset(
-    {"planned", "claimed", "in_progress", "for_review", "done", "blocked", "canceled"}
-)
+CONTRACT_LANES: Final = frozenset(lane.value for lane in Lane)
 ID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
-FIELD_LANES: Final = frozenset({"approved", "in_review", "genesis"})
+FIELD_LANES: Final = frozenset(lane.value for lane in FieldLane)
 """Released versions wrote these; they may stand in stored events, nobody should write them."""
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LANE_KEYS: Final = ("from_lane", "to_lane")

@@ -32,6 +32,7 @@ from spec_kitty_sync.conformance.suite import packaged_suite
 from spec_kitty_sync.conformance.trial import Trial
 from spec_kitty_sync.conformance.trial_runner import MakeTrial, TrialRunner
 
+_UNDECLARED: Final = "the adapter says how to use {!r} and does not declare it: it is not judged"
 _SHOWN_UNREADABLE: Final = 5
 
 
@@ -151,7 +152,8 @@ def load_trial(options: RunOptions, started_ms: int) -> TrialPrepared:
     try:
         adapter = load_adapter(find_adapter(name, kind), kind)
         if not options.events:
-            return TrialPrepared(options, kind, namespace, adapter)
+            told = tuple(_UNDECLARED.format(name) for name in adapter.undeclared)
+            return TrialPrepared(options, kind, namespace, adapter, notes=told)
         found = read_events(Path(options.events))
     except (AdapterError, UnreadableError) as exc:
         raise OptionError(str(exc)) from exc
