@@ -320,24 +320,30 @@ def queue(data: bytes) -> None:
 def _answers() -> list[bytes]:
     words = ("success", "duplicate", "pending", "queued", "rejected", "failed_transient",
              "failed_permanent", "nonsense")  # fmt: skip
-    bodies: list[Any] = [
-        {"results": [{"event_id": i, "status": word, "error": "field x", "error_category": "c"}
-                     for i in IDS]}
+    said = [
+        {"event_id": event_id, "status": word, "error": "field x", "error_category": "c"}
+        for event_id in (*IDS, "another")
         for word in words
-    ]  # fmt: skip
-    details = [{"event_id": IDS[0], "error": "bad"}, {"event_id": IDS[1], "reason": "worse"}]
-    bodies += [{"error": "e", "details": details}, {"error": "e", "details": "[]"},
-               {"error": "e", "details": json.dumps(details)},
-               {"error": "e", "sync_protocol": {"upgrade_guidance": "do"}},
-               [], None, "x"]  # fmt: skip
-    statuses = (200, 200, 400, 422, 401, 403, 413, 429, 503, 500, 302, 412)
-    return [
-        status.to_bytes(2, "big") + json.dumps(body).encode()
-        for status in statuses
-        for body in bodies
-    ] + [
-        (503).to_bytes(2, "big") + text for text in (b"12", b"-1", b"Fri, 31 Dec 1999 23:59:59 GMT")
     ]
+    lists: list[list[Any]] = [[], [7, None, "x"], *([each] for each in said)]
+    lists += [said[place::9] for place in range(9)] + [said[:2], said[::-1]]
+    results = [_answer_of(200, {"results": each}) for each in lists]
+    details = [{"event_id": IDS[0], "error": "bad"}, {"event_id": IDS[1], "reason": "worse"}]
+    refusals = [
+        _answer_of(status, {"error": "e", "details": each})
+        for status in (400, 422)
+        for each in (details, json.dumps(details), "words", [], [1])
+    ]
+    others = [
+        _answer_of(status, {"error": "e", "sync_protocol": {"upgrade_guidance": "do"}})
+        for status in (200, 302, 401, 403, 412, 413, 500)
+    ]
+    dates = (b"12", b"-1", b"Fri, 31 Dec 1999 23:59:59 GMT", b"Fri, 31 Dec 9999 23:59:59 -0100")
+    return [*results, *refusals, *others, *((503).to_bytes(2, "big") + each for each in dates)]
+
+
+def _answer_of(status: int, document: Any) -> bytes:
+    return status.to_bytes(2, "big") + json.dumps(document).encode()
 
 
 def _frames() -> list[bytes]:
