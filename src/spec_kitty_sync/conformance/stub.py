@@ -18,7 +18,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -140,6 +140,25 @@ def lose_answer() -> Answer:
 def cut_answer() -> Answer:
     """Store the batch, then break the connection in the middle of the answer."""
     return per_event(cut=True)
+
+
+def edited(edit: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Answer:
+    """Answer as usual, the list of results changed by *edit*."""
+
+    def answer(request: StubRequest, stub: StubServer) -> StubReply:
+        reply = per_event()(request, stub)
+        return replace(reply, body=_dump({"results": edit(json.loads(reply.body)["results"])}))
+
+    return answer
+
+
+def poison(event_id: str, bad: Answer) -> Answer:
+    """Answer *bad* to every batch that holds *event_id*, as usual to the others."""
+
+    def answer(request: StubRequest, stub: StubServer) -> StubReply:
+        return (bad if event_id in request.ids else per_event())(request, stub)
+
+    return answer
 
 
 def late(seconds: float) -> Answer:
