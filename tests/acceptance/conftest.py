@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,8 +40,10 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder with wheel and sdist, built once."""
     out = tmp_path_factory.mktemp("dist")
     installing.build(out)
-    return out
+    yield out
+    # The sdist holds the tests, and with them the canary that no test may leave behind.
+    shutil.rmtree(out)
