@@ -15,16 +15,15 @@ from desk import Desk, make_event
 from small_receiver import SmallReceiver
 
 SHARED = str(Path(__file__).parents[1] / "shared")
-QUIET = "import canary, pathlib\ndef test_it(tmp_path):\n    "
 LEAKS = {
-    "a file": "(tmp_path / 'debug.log').write_text(f'Bearer {canary.CANARY}')",
-    "standard output": "print(canary.CANARY)",
-    "a log line": "__import__('logging').warning('sent %s', canary.CANARY)",
-    "a command line": "__import__('subprocess').run(['true', canary.CANARY])",
-    "a child's output": "__import__('subprocess').run(['cat'], input=canary.CANARY.encode(), "
+    "a_file": "(tmp_path / 'debug.log').write_text(f'Bearer {canary.CANARY}')",
+    "standard_output": "print(canary.CANARY)",
+    "a_log_line": "__import__('logging').warning('sent %s', canary.CANARY)",
+    "a_command_line": "__import__('subprocess').run(['true', canary.CANARY])",
+    "a_childs_output": "__import__('subprocess').run(['cat'], input=canary.CANARY.encode(), "
     "capture_output=True)",
 }
-RAISED = ("a command line", "a child's output")
+RAISED = ("a_command_line", "a_childs_output")
 """Those that fail the test itself, at the line that lets the token out."""
 FINE = {
     "credentials": "(tmp_path / 'credentials').write_text(canary.CANARY)",
@@ -32,44 +31,40 @@ FINE = {
 }
 
 
-def run_watched(folder: Path, body: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run one test with this *body* under the watch."""
-    (folder / "test_planted.py").write_text(QUIET + body + "\n")
+def run_watched(
+    folder: Path, bodies: dict[str, str], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a test for each of *bodies* under the watch."""
+    tests = [f"def test_{name}(tmp_path):\n    {body}\n" for name, body in bodies.items()]
+    (folder / "test_planted.py").write_text("import canary\n" + "\n".join(tests))
+    paths = os.pathsep.join([SHARED, *filter(None, sys.path)])
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "canary_watch",
-         "--tb=no", "--show-capture=no",
-         "--basetemp", str(folder / "planted"), *options, "test_planted.py"],
+         "--tb=no", "--show-capture=no", "--basetemp", str(folder / "planted"), *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([SHARED, *filter(None, sys.path)])},
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": paths},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("place", LEAKS)
-def test_planted_leak_turns_the_run_red(tmp_path: Path, place: str):
-    """A token in a file, in output or on a command line fails a run whose tests all pass."""
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "workers"])
+def test_planted_leaks_turn_the_run_red(tmp_path: Path, workers: tuple[str, ...]):
+    """A token in a file, in output or on a command line fails the run, wherever a test ran."""
     try:
-        done = run_watched(tmp_path, LEAKS[place])
-        assert done.returncode == 1, done.stdout
-        assert ("LEAK" in done.stdout) == (place not in RAISED), done.stdout
+        done = run_watched(tmp_path, LEAKS, *workers)
+        assert (done.returncode, "2 failed, 3 passed" in done.stdout) == (1, True), done.stdout
+        red = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "LEAK"))]
+        for name in LEAKS:
+            seen = "debug.log" if name == "a_file" else f"test_{name}"
+            assert any(seen in line for line in red), (name, done.stdout)
+        assert sum("LEAK" in line for line in red) >= len(LEAKS) - len(RAISED)
     finally:
         forget(tmp_path)
 
 
-def test_planted_leak_of_a_worker_turns_the_run_red(tmp_path: Path):
-    """What a worker of xdist wrote is found too."""
-    try:
-        done = run_watched(tmp_path, LEAKS["a file"], "-n", "2")
-        assert (done.returncode, "1 passed" in done.stdout) == (1, True), done.stdout
-        assert "debug.log" in done.stdout
-    finally:
-        forget(tmp_path)
-
-
-@pytest.mark.parametrize("place", FINE)
-def test_token_where_it_belongs_is_no_leak(tmp_path: Path, place: str):
+def test_token_where_it_belongs_is_no_leak(tmp_path: Path):
     """The login's own file may hold it; a run without a leak says nothing."""
-    done = run_watched(tmp_path, FINE[place])
+    done = run_watched(tmp_path, FINE)
     assert (done.returncode, "LEAK" in done.stdout) == (0, False), done.stdout
 
 
