@@ -104,6 +104,16 @@ def cleaned(stage: Stage) -> object:
     return found
 
 
+def _deleted_rows_are_backed_up(stage: Stage) -> None:
+    """Whatever a cleanup took out of a queue stands in a backup of it."""
+    found = set()
+    for path in (*stage.home.root.rglob("queue*.db"), *stage.home.root.glob("backups/*.db")):
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as conn:
+            found |= {row[0] for row in conn.execute("SELECT event_id FROM queue")}
+    missing = {event(number)["event_id"] for number in range(12)} - found
+    assert missing == set(), "deleted, but in no backup"
+
+
 def old_store(stage: Stage, version: int) -> None:
     """Write a home as it was when only the first *version* steps of the schema existed."""
     stage.home.ensure()
@@ -188,7 +198,7 @@ def _cleanup(stage: Stage) -> None:
 KEEPING: Mapping[str, Scenario] = {
     "migrate": Scenario(old_queues, _migrate, outcome=imported_and_untouched),
     "migrate-real": Scenario(real_queues, _migrate, outcome=imported_and_untouched),
-    "cleanup": Scenario(imported, _cleanup, outcome=cleaned),
+    "cleanup": Scenario(imported, _cleanup, outcome=cleaned, check=_deleted_rows_are_backed_up),
     "cleanup-real": Scenario(partial(imported, write=real_queues), _cleanup, outcome=cleaned),
     "decide": Scenario(imported, decide, outcome=imported_and_untouched),
     "decide-real": Scenario(

@@ -43,6 +43,15 @@ _EVER_DELIVERED = """
 SELECT DISTINCT j.event_id FROM delivery_ledger l JOIN delivery_targets t USING (target_id)
 JOIN event_journal j USING (seq) WHERE t.url = ? AND l.state = 'delivered'
 """
+_COUNTED = """
+SELECT local_only, team, hold, superseded, removed, sum(events), sum(bytes)
+FROM event_journal_count GROUP BY 1, 2, 3, 4, 5 HAVING sum(events) <> 0 ORDER BY 1, 2, 3, 4, 5
+"""
+_RECOUNTED = """
+SELECT tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
+       coalesce(removed, ''), count(*), sum(body_bytes)
+FROM event_journal GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+"""
 _NEVER_TO_LEAVE = """
 SELECT event_id FROM event_journal WHERE tier = 0 OR superseded_by IS NOT NULL
 """
@@ -105,6 +114,8 @@ def examine(home: Home, acknowledged: Mapping[str, bytes], wire: RecordedWire) -
         _nothing_lost(store.conn, bodies, acknowledged)
         _only_true_deliveries(store.conn, bodies, wire)
         assert find_faults(store) == [], "the ledger is not sound"
+        counted, rows = (store.conn.execute(each).fetchall() for each in (_COUNTED, _RECOUNTED))
+        assert counted == rows, "the journal's counts are wrong"
         delivered = {row[0] for row in store.conn.execute(_DELIVERED, (TARGET,))}
         before = len(wire.sent())
         fresh = make_event(999_999)

@@ -39,6 +39,14 @@ def test_operation_on_a_failing_disk_says_so_and_loses_nothing(
         _went_well(found, kind, figure)
 
 
+def test_restore_on_a_disk_that_fails_for_a_moment_takes_nothing_for_damage(
+    failing_disk: Mapping[str, str], figure: Figures
+) -> None:
+    """A journal that cannot be opened right now is not set aside: what is newer stays."""
+    (found,) = run_faults("restore", "--only", "EIO,1", environ=failing_disk)
+    _went_well(found, "EIO", figure)
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("kind", _ERRORS)
 def test_every_operation_on_a_failing_disk_says_so_and_loses_nothing(
