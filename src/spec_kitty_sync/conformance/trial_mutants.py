@@ -81,10 +81,13 @@ class Bench:
         found = {}
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
             waiting = [pool.submit(meet, one, _chosen(one, checks)) for one in mutants]
-            for future in as_completed(waiting):
-                meeting = future.result()
-                tell(meeting)
-                found[meeting.mutant.name] = meeting
+            try:
+                for future in as_completed(waiting):
+                    meeting = future.result()
+                    tell(meeting)
+                    found[meeting.mutant.name] = meeting
+            finally:  # of what is interrupted, nothing more begins
+                pool.shutdown(cancel_futures=True)
         return found
 
     def every_check(self, profile: str = "hardened") -> tuple[str, ...]:
@@ -138,4 +141,7 @@ def _run(runner: TrialRunner, check_ids: Sequence[str]) -> Iterable[CheckResult]
     # A prerequisite that the fault breaks too would keep the named check from running.
     for check_id in check_ids:
         for case in runner.suite.checks[check_id].cases:
-            yield runner.alone(check_id, case.name)
+            result = runner.alone(check_id, case.name)
+            yield result
+            if result.finding is not None:
+                break  # the check has found it: its other cases can add nothing
