@@ -18,8 +18,12 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Ends by writing what the faults counted into docs/reliability.md.
 proof: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m proof $(PYTEST_OPTIONS)
+	rm -rf .sk/figures
+	SK_FAULT_FIGURES=$(CURDIR)/.sk/figures $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m proof $(PYTEST_OPTIONS)
+	SK_FAULT_FIGURES=$(CURDIR)/.sk/figures $(BIN)/python -m pytest -q -n $(JOBS) tests/faults -m "not proof" $(PYTEST_OPTIONS)
+	$(BIN)/python scripts/reliability_table.py .sk/figures
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_all.py

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -173,12 +174,7 @@ def _with_a_log(desk: Desk) -> None:
 def test_database_locked_by_another_program_is_busy_in_bounded_time(desk, monkeypatch):
     """A foreign lock makes writers and readers wait for a while, then say who is to blame."""
     monkeypatch.setattr("spec_kitty_sync._sqlite.BUSY_TIMEOUT_S", 0.3)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", LOCKED, str(desk.home.journal_db)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert holder.stdout.readline() == "held\n"
+    with _holding(LOCKED, desk.home.journal_db):
         with pytest.raises(StoreBusyError) as busy:
             desk.put(make_event(3))
         assert "run the same command again" in busy.value.remedy
@@ -186,6 +182,35 @@ def test_database_locked_by_another_program_is_busy_in_bounded_time(desk, monkey
             done = desk.run(*command)
             assert done.code == 2, done
             assert "locked" in done.err
-    finally:
+    desk.put(make_event(3))
+
+
+@contextmanager
+def _holding(program: str, path: Path) -> Iterator[None]:
+    """Let a process of its own hold *path* during the block."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout.readline() == "held\n"
+        yield
         holder.communicate()
+
+
+LOCKING = """
+import fcntl, sys
+lock = open(sys.argv[1])
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_only_one_process_at_a_time_writes_or_checkpoints(desk, monkeypatch):
+    """While another holds the writer lock, writers wait, then say so; readers go on."""
+    monkeypatch.setattr("spec_kitty_sync._sqlite.BUSY_TIMEOUT_S", 0.3)
+    with _holding(LOCKING, desk.home.root / "journal.db.lock"):
+        with pytest.raises(StoreBusyError, match="another process is writing"):
+            desk.put(make_event(3))
+        assert desk.run("sync", "status").code == 0
     desk.put(make_event(3))
