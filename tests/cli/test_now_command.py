@@ -128,6 +128,16 @@ def test_one_event_is_one_event_and_two_are_two(desk: Desk, receiver: SmallRecei
     assert desk.run("sync", "now").out.startswith("2 events to ")
 
 
+def test_empty_journal_is_called_empty_not_delivered(ready: Desk):
+    """Where journal and log were removed, nobody is told that all was delivered."""
+    ready.run("sync", "now")
+    for path in ready.home.root.glob("journal.db*"):
+        path.unlink()
+    result = ready.run("sync", "now")
+    assert "delivered" not in result.out.lower()
+    assert "is empty" in result.out
+
+
 def test_never_says_everything_delivered_while_something_is_parked(
     ready: Desk, receiver: SmallReceiver
 ):

@@ -133,8 +133,17 @@ def _what_waits(report: StatusReport) -> None:
     if rest:
         say(f"{plural(rest, 'event')} still to deliver.")
     elif not (report.legacy_sources.waiting or parked or conflicts):
-        stuck = any(held.remedy for held in report.held)
-        say("Everything that may leave is delivered." if stuck else "Everything delivered.")
+        say(_when_nothing_waits(report))
+
+
+def _when_nothing_waits(report: StatusReport) -> str:
+    journal = report.event_journal
+    if not journal.retained_event_count + journal.archived_event_count:
+        # A journal that somebody removed looks like this too: no word of delivery then.
+        return f"The journal in {visible(report.home)} is empty."
+    if any(held.remedy for held in report.held):
+        return "Everything that may leave is delivered."
+    return "Everything delivered."
 
 
 def preview(found: DrainPreview, *, as_json: bool) -> int:
