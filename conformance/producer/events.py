@@ -100,11 +100,16 @@ def bytes_stay_on_every_send(t: ProducerTrial, case: Case) -> None:
         )
 
 
-@check("SKP-EVT-06", *rows("restart", "parallel"))
+@check("SKP-EVT-06", *rows("restart", "parallel", "by-turns"))
 def clock_increases(t: ProducerTrial, case: Case) -> None:
+    if case.name == "by-turns" and not t.has("bulk"):
+        raise NotApplicable("two processes that append by turns need the capability 'bulk'")
     t.prepare()
     if case.name == "restart":
         ids = [t.emit_id(note(str(number))) for number in range(4)]
+    elif case.name == "by-turns":
+        texts = [t.lines([note(word), note(f"{word} again")]).split(b"\n") for word in ("a", "b")]
+        ids = [one for done in t.run_by_turns("emit_many", texts) for one in t.ids_in(done)]
     else:
         children = [t.start("emit", values=t.about("WP01")) for _ in range(4)]
         ran = [t.finish(one, "emit", stdin=t.payload(), note="four at once") for one in children]
@@ -119,7 +124,7 @@ def clock_increases(t: ProducerTrial, case: Case) -> None:
         got=lambda: f"clocks {found}",
     )
     t.expect(
-        case.name == "parallel" or found == sorted(found),
+        case.name != "restart" or found == sorted(found),
         expected="the clock rises from one process to the next",
         got=lambda: f"clocks {found}",
     )
@@ -180,6 +185,25 @@ def no_identity_is_never_sent(t: ProducerTrial, case: Case) -> None:
 def identity_is_there(t: ProducerTrial, case: Case) -> None:
     t.capture_or_read(2)
     hold(t, rules.identity_breaches, "a project_uuid in every event, so that it may be sent")
+
+
+@check("SKP-EVT-18", *rows("one-project", "two-projects"))
+def project_has_one_identity(t: ProducerTrial, case: Case) -> None:
+    t.prepare()
+    ids = [t.emit_id(note("first")), t.emit_id(note("second"))]
+    if case.name == "two-projects":
+        t.project = t.folder / "another"
+        ids[1] = t.emit_id(note("elsewhere"))
+    t.drain()
+    sent = {body.get("event_id"): body.get("project_uuid") for body in t.bodies()}
+    found = [sent.get(one) for one in ids]
+    same = case.name == "one-project"
+    t.expect(
+        all(found) and (found[0] == found[1]) is same,
+        expected=f"two events of {case.name}: {'one' if same else 'two'} project_uuid",
+        got=lambda: f"project_uuid {found[0]}, then {found[1]}",
+        about=ids[1],
+    )
 
 
 @check("SKP-EVT-10")

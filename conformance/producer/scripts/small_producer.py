@@ -91,9 +91,11 @@ def project(conn: sqlite3.Connection) -> str | None:
     folder = Path(".kittify")
     if not folder.is_dir() or on("forgets-the-project"):
         return None
+    if on("new-project-per-event"):
+        return str(uuid.uuid4())
     if on("nil-project"):
         return str(uuid.UUID(int=0))
-    file = folder / "small-id"
+    file = (HOME if on("one-project-for-all") else folder) / "small-id"
     if not file.exists():
         file.write_text(str(uuid.uuid4()), encoding="ascii")
     return file.read_text(encoding="ascii")
@@ -115,6 +117,8 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
     clock = int(setting(conn, "clock") or 0) + 1
     if on("clock-per-process"):
         clock = 1
+    if on("counts-by-itself"):
+        clock = STATE["clock"] = STATE.get("clock", clock - 1) + 1
     keep(conn, "clock", str(clock))
     stamp = datetime.now(UTC).isoformat()
     event = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -155,6 +157,26 @@ class Trial:
         kill_group(child.pid)
         return self.finish(child, command, head=head, note=f"killed after {count} lines")
 
+    def run_by_turns(self, command: str, texts: Sequence[Sequence[bytes]]) -> list[Ran]:
+        """Run *command* once for each of *texts*, all at once; their lines are given in turn.
+
+        The next line goes out when the one before was answered. What answers only at its end is
+        waited for once, and then given the rest.
+        """
+        children = [self.start(command) for _ in texts]
+        heads = [b"" for _ in texts]
+        patience = self.adapter.deadline_s / 4
+        for turn in zip(*texts, strict=True):
+            for place, line in enumerate(turn):
+                _give(children[place], line)
+                answer = _line_of(children[place], patience)
+                heads[place] += answer
+                patience = patience if answer else 0.0
+        return [
+            self.finish(child, command, head=head, note=f"{command} by turns")
+            for child, head in zip(children, heads, strict=True)
+        ]
+
     def seconds_of(self, ran: Ran) -> float:
         """Return how long a command took."""
         return self.exchanges[ran.step - 1].elapsed_ms / 1000
@@ -239,6 +261,26 @@ def pointed(document: Any, pointer: str) -> Any:
         else:
             return None
     return document
+
+
+def _give(child: Child, line: bytes) -> None:
+    # A process that ended does not want it; how it ended is seen later.
+    with contextlib.suppress(BrokenPipeError):
+        if child.stdin is not None:
+            child.stdin.write(line + b"\n")
+            child.stdin.flush()
+
+
+def _line_of(child: Child, patience_s: float) -> bytes:
+    """Return what *child* printed until a line ended; nothing when it says nothing in time."""
+    said = b""
+    while child.stdout is not None and not said.endswith(b"\n"):
+        ready, _, _ = select.select([child.stdout], [], [], patience_s)
+        more = os.read(child.stdout.fileno(), 65_536) if ready else b""
+        if not more:
+            break
+        said += more
+    return said
 
 
 def _heard(request: StubRequest, reply: StubReply) -> Exchange:
