@@ -7,14 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from canary import CANARY
-
-from spec_kitty_sync._files import shared_path
+from legacy_homes import extract
 
 TOKEN = f"acceptance-{CANARY}"
 
@@ -50,8 +48,7 @@ class Operator:
     def unpack(self, case: str) -> None:
         """Fill the home with a copy of a real one."""
         self.home.mkdir(mode=0o700, exist_ok=True)
-        with tarfile.open(shared_path("fixtures", "queues", f"{case}.tar.gz")) as packed:
-            packed.extractall(self.home, filter="data")
+        extract(case, self.home)
         inner = self.home / ".spec-kitty"
         if inner.is_dir():
             for entry in inner.iterdir():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 from guide import environment, play, read_guide
+from legacy_homes import extract
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = """
@@ -26,8 +26,7 @@ def prepare(root: Path) -> dict[str, str]:
         (root / project / ".kittify").mkdir(parents=True)
     (root / "users.toml").write_text(USERS)
     samples = root / "samples"
-    with tarfile.open(ROOT / "fixtures" / "queues" / "c-divergent.tar.gz") as packed:
-        packed.extractall(samples / "c-divergent", filter="data")
+    extract("c-divergent", samples / "c-divergent")
     return {
         **environment(root),
         "SAMPLES": str(samples),

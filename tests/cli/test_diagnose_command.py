@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from legacy_homes import extract
 
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
@@ -83,8 +83,7 @@ def mixed(tmp_path: Path) -> Path:
 @pytest.fixture
 def bad_rows(tmp_path: Path) -> Path:
     home = tmp_path / "bad"
-    with tarfile.open(ROOT / "fixtures" / "queues" / "i-bad-rows.tar.gz") as archive:
-        archive.extractall(home, filter="data")
+    extract("i-bad-rows", home)
     return home
 
 
@@ -264,8 +263,7 @@ def test_reader_that_goes_away_is_no_error(options: str, tmp_path: Path) -> None
 def test_home_with_journal_and_queues_is_judged_by_source_and_untouched(tmp_path: Path) -> None:
     """Without a path the journal and all four queues of a real home are judged, none changed."""
     home = tmp_path / "home"
-    with tarfile.open(ROOT / "fixtures" / "queues" / "natural-2.1.3.tar.gz") as archive:
-        archive.extractall(home, filter="data")
+    extract("natural-2.1.3", home)
     before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
     with open_home(Home(home)) as store:
         journal = SqliteJournal(store, clock=ManualClock())

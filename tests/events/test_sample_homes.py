@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from legacy_homes import extract
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.errors import SourceError
@@ -48,8 +48,7 @@ BAD_ROWS = {
 
 def bodies(case: str, folder: Path) -> list[tuple[int, bytes]]:
     """Return (row, bytes) of every row in every readable source of *case*."""
-    with tarfile.open(QUEUES / f"{case}.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
+    extract(case, folder)
     found = []
     for source in discover(Home(folder)):
         try:
