@@ -262,7 +262,10 @@ class OfflineError(TransportError):
     """There is no connection to the server; nothing was sent."""
 
     code = "offline"
-    default_remedy = "Check the address and the network, then run `spec-kitty sync now`."
+    default_remedy = (
+        "Check the network, and the address: `spec-kitty sync server URL` changes it. Then run "
+        "`spec-kitty sync now`."
+    )
 
 
 class DeadlineError(TransportError):

@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 from canary import CANARY
-from desk import Desk, event_id, make_event
+from desk import PROJECT, Desk, event_id, make_event
 from small_receiver import SmallReceiver, accept, reject
+
+from spec_kitty_sync._clock import SystemClock
+from spec_kitty_sync.event_journal.journal import SqliteJournal
+from spec_kitty_sync.events.admission import admit
+from spec_kitty_sync.events.registry import default_registry
+from spec_kitty_sync.sync.store import open_home
 
 HOSTILE = "\x1b[2J\u202eevil\nline"
 
@@ -267,3 +273,63 @@ def test_status_loads_no_heavy_library(refused: Desk):
         env={**os.environ, "SPEC_KITTY_HOME": str(refused.home.root)},
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_raw_list_is_every_held_event_as_json_lines_for_one_replace(
+    desk: Desk, receiver: SmallReceiver, tmp_path: Path
+):
+    """`show --held … --raw` writes all, one a line, and `replace --file` takes them back."""
+    broken = [make_event(number, project_uuid=None) for number in range(1, 31)]
+    desk.put(*broken)
+    desk.run("sync", "server", receiver.url)
+    done = desk.run("sync", "show", "--held", "no_identity", "--raw")
+    assert [json.loads(line) for line in done.out.splitlines()] == broken
+    few = desk.run("sync", "show", "--held", "no_identity", "--raw", "--limit", "2")
+    assert few.out.splitlines() == done.out.splitlines()[:2]
+    mended = [json.dumps({**event, "project_uuid": PROJECT}) for event in broken]
+    (tmp_path / "held.jsonl").write_text("\n".join(mended))
+    desk.run("sync", "replace", "--file", str(tmp_path / "held.jsonl"))
+    assert desk.json("sync", "now")["delivered"] == 30
+
+
+def test_raw_list_keeps_one_line_for_an_event_of_many(desk: Desk):
+    """An event that is stored over several lines is one line of the list."""
+    event = make_event(1, project_uuid=None)
+    with open_home(desk.home) as store:
+        body = json.dumps(event, indent=2).encode()
+        SqliteJournal(store, clock=SystemClock()).append(admit(body, registry=default_registry()))
+    (line,) = desk.run("sync", "show", "--held", "no_identity", "--raw").out.splitlines()
+    assert json.loads(line) == event
+
+
+def test_held_event_says_its_reason_beside_the_target_too(desk: Desk, receiver: SmallReceiver):
+    """Nowhere stands "no reason given" while the reason is known."""
+    desk.put(make_event(1, project_uuid=None))
+    desk.run("sync", "server", receiver.url)
+    desk.run("sync", "now")
+    shown = desk.run("sync", "show", event_id(1)).out
+    assert "no_identity: without project identity" in shown
+    assert "no reason given" not in shown
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_replace_names_file_and_line_that_are_no_json(refused: Desk, tmp_path: Path, named: bool):
+    """What is no JSON is called so, with its place, and diagnose is led there."""
+    path = tmp_path / "bad.json"
+    path.write_text("oops" if named else json.dumps(make_event(1)) + "\n\noops\n")
+    done = refused.run("sync", "replace", *[event_id(1)][:named], "--file", str(path))
+    assert done.code == 2
+    assert f"{path}: not JSON: " in done.err if named else f"{path} line 3: not JSON: " in done.err
+    assert f"`spec-kitty diagnose {path}`" in done.err
+    assert refused.json("sync", "show", event_id(1))["corrections"] == []
+
+
+def test_misspelt_event_type_is_named_with_the_right_one(desk: Desk):
+    """Options or not, a type that nobody knows is refused with the one that was meant."""
+    for options in ((), ("--wp-id", "WP01")):
+        done = desk.run("emit", "WPCreatd", *options)
+        assert done.code == 2
+        assert "unknown event type WPCreatd — Did you mean WPCreated?" in done.err
+    own = desk.run("emit", "Zebra")
+    assert own.code == 2
+    assert "ean" not in own.err

@@ -183,6 +183,16 @@ def test_usage_errors_are_json_where_json_is_asked_for(desk: Desk):
     assert (refused.code, refused.json["error"]["code"]) == (2, "no_target")
 
 
+@pytest.mark.parametrize("typed", ["127.0.0.1:8000", "localhost:8000/", "[::1]"])
+def test_address_on_this_machine_without_scheme_is_offered_with_one(desk: Desk, typed: str):
+    """Who leaves http:// out for a loopback address is told to write it, not https://HOST."""
+    done = desk.run("sync", "server", typed)
+    assert done.code == 2
+    assert f"`spec-kitty sync server http://{typed}`" in done.err
+    assert desk.run("sync", "server", f"http://{typed}").code == 0
+    assert "https://HOST" in desk.run("sync", "server", "me:secret@127.0.0.1").err
+
+
 def test_debug_log_has_no_token(ready: Desk, receiver: SmallReceiver):
     """--debug writes a private log in the home, without the token."""
     receiver.token = f"{CANARY}-77"

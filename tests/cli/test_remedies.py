@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from canary import CANARY
 from command_line import every_command, refuse_unknown
-from desk import Desk, event_id, make_event
+from desk import PROJECT, Desk, event_id, make_event
 from remedies import LOGIN, Trouble, codes, commands, follow
 from small_receiver import SmallReceiver, accept, reject
 
@@ -193,6 +193,16 @@ def backup_file(desk: Desk, receiver: SmallReceiver) -> str:
     return str(desk.root / "good.db")
 
 
+def identified_file(desk: Desk, receiver: SmallReceiver) -> str:
+    """Do with the file what the remedy says, once it is there."""
+    path = desk.root / "held.jsonl"
+    if path.exists():
+        events = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [json.dumps({**event, "project_uuid": PROJECT}) for event in events]
+        path.write_text("\n".join(lines))
+    return str(path)
+
+
 CORRECT = {"EVENT_ID": first_id, "FILE": mended_file}
 NOW = ("sync", "now")
 CHECK = ("sync", "status", "--check")
@@ -202,7 +212,8 @@ TROUBLES = [
     Trouble("two servers, status", two_servers, CHECK, "target_conflict"),
     Trouble("mode keeps events", kept_at_home, NOW, "delivery_blocked"),
     Trouble("target retired", retired, NOW, "delivery_blocked"),
-    Trouble("no identity", no_identity, CHECK, "held_no_identity", CORRECT, every=True),
+    Trouble("no identity", no_identity, CHECK, "held_no_identity",
+            {"held.jsonl": identified_file}),
     Trouble("parked", parked, CHECK, "parked_events", mend=mends),
     Trouble("rejected", rejected, NOW, "rejected", CORRECT, mend=mends, every=True),
     Trouble("refused for good", refused_for_good, NOW, "terminal_failed", CORRECT, mend=mends),

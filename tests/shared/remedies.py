@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from desk import Desk, Ran
@@ -57,6 +58,10 @@ def follow(trouble: Trouble, text: str, desk: Desk, receiver: SmallReceiver) -> 
     for command in commands(text):
         words = [_filled(word, trouble, desk, receiver) for word in shlex.split(command)]
         match words:
+            case ["spec-kitty", *arguments, ">", path]:
+                done = desk.run(*arguments)
+                Path(path).write_text(done.out)
+                yield done
             case ["spec-kitty", *arguments]:
                 extra = LOGIN if arguments[:2] == ["auth", "login"] else ()
                 done = desk.run(*arguments, *extra)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         log,
         show,
         status,
+        stored_lines,
     )
     from spec_kitty_sync.api.producing import (
         choose_mode,
@@ -70,6 +71,7 @@ _HOMES = MappingProxyType(
         "for_target": "delivering",
         "gc": "keeping",
         "list_events": "looking",
+        "stored_lines": "looking",
         "log": "looking",
         "login": "producing",
         "login_state": "producing",
@@ -128,6 +130,7 @@ __all__ = [
     "show",
     "show_target",
     "status",
+    "stored_lines",
     "target",
     "targets",
     "verify",

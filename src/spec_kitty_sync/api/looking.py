@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,15 @@ def list_events(
     from spec_kitty_sync.sync import event_view
 
     return event_view.list_events(settings, state=state, held=held, limit=limit)
+
+
+def stored_lines(
+    settings: Settings, *, state: str | None = None, held: str | None = None, limit: int
+) -> Iterator[str]:
+    """Yield the stored text of the events that `list_events` lists, each on one line."""
+    from spec_kitty_sync.sync import event_view
+
+    return event_view.stored_lines(settings, state=state, held=held, limit=limit)
 
 
 def log(settings: Settings, *, limit: int = 20) -> tuple[LogEntry, ...]:

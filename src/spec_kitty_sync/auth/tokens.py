@@ -83,14 +83,14 @@ class TokenEndpoint:
         if reply.status != 200:
             raise ReceiverProtocolError(
                 f"{_host(self.server_url)} answered {reply.status} instead of tokens",
-                remedy="Check the address with `spec-kitty sync server`.",
+                remedy="Check the address; `spec-kitty sync server URL` changes it.",
             )
         fields = _object(reply.body)
         access = _token(fields.get("access"))
         if access is None:
             raise ReceiverProtocolError(
                 f"{_host(self.server_url)} answered without an access token",
-                remedy="Check the address with `spec-kitty sync server`.",
+                remedy="Check the address; `spec-kitty sync server URL` changes it.",
             )
         refresh = _token(fields.get("refresh"))
         team = fields.get("team_slug")

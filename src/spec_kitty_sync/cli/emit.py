@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,7 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render
 from spec_kitty_sync.cli.options import home_option, settings_from
-from spec_kitty_sync.errors import JsonError, UsageError
+from spec_kitty_sync.errors import JsonError, UnknownEventTypeError, UsageError
 
 _STATED = ("aggregate_id", "aggregate_type", "causation_id", "correlation_id", "data_tier")
 
@@ -35,6 +36,21 @@ class TypeCommands(click.Group):
         summary = (getattr(written_model(kind), "__doc__", None) or "").strip()
         return _command(cmd_name, summary, payload_options(kind))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse a type that nobody knows, unless its payload or help is asked for.
+
+        Raises:
+            UnknownEventTypeError: a misspelt one, most likely.
+        """
+        from spec_kitty_sync.events.registry import default_registry
+
+        given = {arg.partition("=")[0] for arg in args[1:]}
+        if default_registry().find(args[0]) is None and not given & {"--json", "--help"}:
+            raise _unknown(args[0], [each.name for each in default_registry()])
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=TypeCommands, subcommand_metavar="TYPE [OPTIONS]")
 def emit() -> None:
@@ -46,6 +62,16 @@ def emit() -> None:
       echo '{"wp_id": "WP01", "entry_type": "note", "entry_content": "hi"}' |
         spec-kitty emit HistoryAdded --json -
     """
+
+
+def _unknown(name: str, known: Sequence[str]) -> UnknownEventTypeError:
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"Did you mean {close[0]}? " if close else ""
+    return UnknownEventTypeError(
+        f"unknown event type {name[:60]}",
+        remedy=f"{meant}`spec-kitty emit --help` lists the types; "
+        "one of your own takes its payload with --json FILE.",
+    )
 
 
 def _command(name: str, summary: str, options: list[click.Option]) -> click.Command:

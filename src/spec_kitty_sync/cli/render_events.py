@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +13,7 @@ from spec_kitty_sync._words import plural
 from spec_kitty_sync.cli.render import console, plain, print_json, say, table
 from spec_kitty_sync.cli.render_error import visible
 from spec_kitty_sync.cli.render_words import size, wrapped
+from spec_kitty_sync.sync.hold_reasons import hold_reason
 
 if TYPE_CHECKING:
     from spec_kitty_sync.delivery.history import LogEntry
@@ -39,6 +40,13 @@ def stored(view: EventView) -> int:
         say(f"the bytes of {view.event_id} are gone: {view.removed}", err=True)
         return 1
     click.echo(view.text)
+    return 0
+
+
+def stored_lines(lines: Iterable[str]) -> int:
+    """Print the bytes of many events as JSON Lines."""
+    for line in lines:
+        click.echo(line)
     return 0
 
 
@@ -82,7 +90,13 @@ def _target_lines(state: TargetState) -> Iterator[str]:
     tries = f"tried {plural(state.attempts, 'time')}, last {state.last_at or 'never'}"
     yield _field("", tries + (f", next {state.next_at}" if state.next_at else ""))
     if state.reason or state.category:
-        yield _field("", f"{state.category or 'unknown'}: {state.reason or 'no reason given'}")
+        yield _field("", f"{state.category or 'unknown'}: {_reason(state)}")
+
+
+def _reason(state: TargetState) -> str:
+    if state.reason is None and state.state == "held" and state.category:
+        return hold_reason(state.category).meaning
+    return state.reason or "no reason given"
 
 
 def _body(view: EventView) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -14,8 +15,9 @@ from spec_kitty_sync.errors import UsageError
 _STATES = (
     "pending", "rejected", "transient", "dead_letter", "terminal_failed", "held", "open",
 )  # fmt: skip
+_LISTED = 20
 _limit = click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1), default=20, show_default=True,
+    "--limit", metavar="N", type=click.IntRange(min=1), default=_LISTED, show_default=True,
     help="List at most N.",
 )  # fmt: skip
 
@@ -24,15 +26,18 @@ _limit = click.option(
 @click.argument("event_id", required=False)
 @click.option("--state", type=click.Choice(_STATES), help="List the events in this state.")
 @click.option("--held", metavar="REASON", help="List the events held for this reason.")
-@_limit
-@click.option("--raw", is_flag=True, help="Print only the stored bytes of the event.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(min=1),
+    help="List at most N.  [default: 20, with --raw all]",
+)  # fmt: skip
+@click.option("--raw", is_flag=True, help="Print only the stored bytes; of a list, one a line.")
 @home_option
 @json_option
 def show(
     event_id: str | None,
     state: str | None,
     held: str | None,
-    limit: int,
+    limit: int | None,
     raw: bool,
     home: Path | None,
     as_json: bool,
@@ -43,7 +48,7 @@ def show(
     Examples:
       spec-kitty sync show 01JN8Z6Q3V5D2X7KQ4R9T0ABCD
       spec-kitty sync show --state dead_letter
-      spec-kitty sync show --held no_identity --limit 100
+      spec-kitty sync show --held no_identity --raw > held.jsonl
     """
     settings = settings_from(home)
     if event_id is not None:
@@ -53,6 +58,10 @@ def show(
         raise UsageError(
             "which event?", remedy="Name its id, or give --state STATE or --held REASON."
         )
+    if raw:
+        found = api.stored_lines(settings, state=state, held=held, limit=limit or sys.maxsize)
+        return render_events.stored_lines(found)
+    limit = limit or _LISTED
     lines = api.list_events(settings, state=state, held=held, limit=limit)
     return render_events.listing(lines, limit=limit, as_json=as_json)
 

@@ -72,14 +72,15 @@ class Fatal:
 
 Answer = Results | Named | Refused | Unauthorized | TooLarge | Throttled | Trouble | Fatal
 
+_ADDRESS = "Check the address; `spec-kitty sync server URL` changes it."
 _REMEDIES: Mapping[int, tuple[str, str]] = {
     403: ("forbidden", "Run `spec-kitty auth login` with an account that may write to this team."),
-    404: ("not_found", "Check the address with `spec-kitty sync server`."),
-    405: ("not_found", "Check the address with `spec-kitty sync server`."),
+    404: ("not_found", _ADDRESS),
+    405: ("not_found", _ADDRESS),
     412: ("protocol_mismatch", "Do what the server says above, then run `spec-kitty sync now`."),
 }
 _REDIRECT = ("redirected", "Set the address that answers itself: `spec-kitty sync server URL`.")
-_OTHER = ("unexpected_answer", "Check that `spec-kitty sync server` names an event receiver.")
+_OTHER = ("unexpected_answer", _ADDRESS)
 
 
 def read_answer(reply: Reply, sent: Sequence[str], *, now_ms: int) -> Answer:

@@ -12,6 +12,7 @@ BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9_.-]+").fullmatch
+_LOCAL = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?/?").fullmatch
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*").fullmatch
 
 
@@ -84,7 +85,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise _refused("it is no URL") from None
     if parts.scheme not in _PORTS:
-        raise _refused("it must start with https:// or http://")
+        raise _refused("it must start with https:// or http://", remedy=_meant(url))
     if parts.username is not None or parts.password is not None:
         raise _refused("it contains a user name or password")
     if parts.fragment:
@@ -124,6 +125,11 @@ def _port(parts: SplitResult) -> int | None:
         raise _refused("its port is not valid") from None
 
 
-def _refused(why: str) -> TargetUrlError:
+def _meant(url: str) -> str | None:
+    """Return the remedy for an address on this machine that lacks only its scheme."""
+    return f"Run `spec-kitty sync server http://{url}`." if _LOCAL(url) else None
+
+
+def _refused(why: str, *, remedy: str | None = None) -> TargetUrlError:
     # The URL itself is not repeated: it may hold a password.
-    return TargetUrlError(f"this server URL cannot be used: {why}")
+    return TargetUrlError(f"this server URL cannot be used: {why}", remedy=remedy)

@@ -51,8 +51,10 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
         "unknown_aggregate_type": f"Use an aggregate type that the message names; {_REPLACE}.",
         "unexpected_aggregate_type": "Nothing to do: it is delivered. Correct the producer.",
         "schema_version_unsupported": "Install the spec-kitty-sync that knows this version.",
-        "no_identity": "It stays on this machine. Give the project a UUID in"
-        f" `.kittify/config.yaml`; {_REPLACE}.",
+        "no_identity": 'It stays on this machine until "project_uuid" is in it: the `uuid` under'
+        " `project` in the project's .kittify/config.yaml. For stored events:"
+        " `spec-kitty sync show --held no_identity --raw > held.jsonl`, write it into each line,"
+        " then `spec-kitty sync replace --file held.jsonl`.",
         "not_canonical": "Only `--strict` minds: a newer CLI states a correlation_id.",
         "schema_violation": f"Correct the payload by its JSON Schema; {_REPLACE}.",
         "no_data": "The import quarantines it: `spec-kitty sync migrate quarantine list`.",

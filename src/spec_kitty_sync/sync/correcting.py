@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,14 @@ from pathlib import Path
 from spec_kitty_sync.delivery.retries import retry
 from spec_kitty_sync.delivery.states import DeliveryState
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.errors import ContractError, NoTargetError, SpecKittyError, UsageError
-from spec_kitty_sync.events.admission import admit
+from spec_kitty_sync.errors import (
+    AdmissionError,
+    ContractError,
+    NoTargetError,
+    SpecKittyError,
+    UsageError,
+)
+from spec_kitty_sync.events.admission import Admitted, admit
 from spec_kitty_sync.events.registry import default_registry
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace
@@ -125,9 +132,7 @@ def replace_events(
         UsageError: the file cannot be read, or holds another id.
         AdmissionError, InvalidEventError: an event of the file is none, or could not leave either.
     """
-    bodies = _bodies(source, event_id)
-    registry = default_registry()
-    events = [admit(body, registry=registry) for body in bodies]
+    events = _admitted(source, event_id)
     if event_id is not None and events[0].event_id != event_id:
         raise UsageError(
             f"{source} holds {events[0].event_id}, not {event_id}",
@@ -146,14 +151,38 @@ def replace_events(
     return Corrected(tuple(changed), tuple(refused))
 
 
-def _bodies(source: Path, event_id: str | None) -> list[bytes]:
+def _admitted(source: Path, event_id: str | None) -> list[Admitted]:
+    """Return the events of the file; the first that is none is named with its line.
+
+    Raises:
+        UsageError, AdmissionError
+    """
+    registry, events = default_registry(), []
+    for number, body in _bodies(source, event_id):
+        try:
+            events.append(admit(body, registry=registry))
+        except AdmissionError as exc:
+            place = str(source) if event_id is not None else f"{source} line {number}"
+            kind = "not JSON: " if exc.facts.get("reason") == "not_json" else ""
+            raise AdmissionError(
+                f"{place}: {kind}{exc.message}",
+                remedy="Mend the file; nothing was replaced. `spec-kitty diagnose "
+                f"{shlex.quote(str(source))}` shows every rule it breaks.",
+                **exc.facts,
+            ) from exc
+    return events
+
+
+def _bodies(source: Path, event_id: str | None) -> list[tuple[int, bytes]]:
+    """Return the events of the file, each with the number of its line."""
     try:
         data = source.read_bytes()
     except OSError as exc:
         raise UsageError(f"{source}: {exc.strerror}", remedy="Check the file's name.") from exc
     if event_id is not None:
-        return [data.strip()]
-    lines = [line.strip() for line in data.splitlines() if line.strip()]
+        return [(1, data.strip())]
+    numbered = enumerate(data.splitlines(), start=1)
+    lines = [(number, line.strip()) for number, line in numbered if line.strip()]
     if not lines:
         raise UsageError(f"{source} is empty", remedy="Give one event on each line.")
     return lines

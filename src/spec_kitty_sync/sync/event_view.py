@@ -222,6 +222,23 @@ def list_events(
         return tuple(_in_state(workspace, state or "dead_letter", limit))
 
 
+def stored_lines(
+    settings: Settings, *, state: str | None = None, held: str | None = None, limit: int
+) -> Iterator[str]:
+    """Yield the stored text of the events that `list_events` lists, each on one line.
+
+    Those whose bytes are gone are left out. Reads only.
+    """
+    lines = list_events(settings, state=state, held=held, limit=limit)
+    with read_workspace(settings) as workspace:
+        for each in lines:
+            record = workspace.journal.get(each.event_id) if workspace else None
+            if record is not None and record.body is not None:
+                # Strict JSON has line breaks only between its tokens.
+                text = record.body.decode("utf-8", "backslashreplace")
+                yield text.replace("\r", " ").replace("\n", " ")
+
+
 def _held(workspace: Workspace, reason: str | None, limit: int) -> Iterator[EventLine]:
     target = workspace.known_target()
     for _, event_id, code in list_held(workspace.store, target, reason=reason, n=limit):

@@ -36,7 +36,8 @@ def remedy_for(state: DeliveryState, category: str) -> str:
     if category == "data_tier":
         return (
             "The server does not take this data tier. Put a lower one in with `spec-kitty sync "
-            "replace EVENT_ID --file FILE`, or give it up with `spec-kitty sync discard`."
+            "replace EVENT_ID --file FILE`, or give it up with `spec-kitty sync discard EVENT_ID "
+            "--reason TEXT`."
         )
     if category == "server_error":
         return "Run `spec-kitty sync retry --dead --terminal` when the server is mended."

@@ -175,7 +175,9 @@ _REMEDIES: Mapping[BlockedReason, str] = MappingProxyType(
         ),
         BlockedReason.NO_IDENTITY: "Correct one with `spec-kitty sync replace EVENT_ID --file F`.",
         BlockedReason.OFFLINE: "Check the network, then run `spec-kitty sync now`.",
-        BlockedReason.PROTOCOL_MISMATCH: "Check the address with `spec-kitty sync server`.",
+        BlockedReason.PROTOCOL_MISMATCH: (
+            "Check the address; `spec-kitty sync server URL` changes it."
+        ),
     }
 )
 _MODE_REMEDIES: Mapping[ModeSource, str] = MappingProxyType(

@@ -27,7 +27,12 @@ def hold_reason(code: str, *, teams: Sequence[str] = ()) -> HoldReason:
         case "local_only":
             return HoldReason("tier 0, stays on this machine by choice", None)
         case "no_identity":
-            return HoldReason("without project identity (project_uuid)", _listed(code))
+            return HoldReason(
+                "without project identity (project_uuid)",
+                "Run `spec-kitty sync show --held no_identity --raw > held.jsonl`, write "
+                '"project_uuid" into each line (`uuid` under `project` in the project\'s '
+                ".kittify/config.yaml), then `spec-kitty sync replace --file held.jsonl`.",
+            )
         case "other_team":
             name = teams[0] if teams else "TEAM"
             return HoldReason(
