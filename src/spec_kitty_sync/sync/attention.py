@@ -53,7 +53,7 @@ def connection_attention(connection: ConnectionSection, remedy: str) -> Iterator
         yield Attention(
             "server_unreachable",
             connection.error or "the server does not answer",
-            "Check the address with `spec-kitty sync server`, and the network.",
+            "Check the network, and the address; `spec-kitty sync server URL` changes it.",
         )
     elif connection.token in ("refused", "forbidden"):
         yield Attention(
@@ -65,7 +65,7 @@ def connection_attention(connection: ConnectionSection, remedy: str) -> Iterator
         yield Attention(
             "unexpected_answer",
             connection.error or "the server answers something else",
-            "Check the address with `spec-kitty sync server`.",
+            "Check the address; `spec-kitty sync server URL` changes it.",
         )
 
 
