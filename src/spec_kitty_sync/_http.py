@@ -123,7 +123,7 @@ class HttpClient:
         if not usable:
             raise TargetUrlError("this server URL cannot be used")
         if parsed.scheme == "http" and not (self._allow_http or _is_loopback(parsed.host)):
-            raise _in_the_clear(parsed.host)
+            raise in_the_clear(parsed.host)
 
     def _late(self) -> TransportError:
         if not self._budget.written:
@@ -184,10 +184,11 @@ def check_peer(host: str, peer: str) -> None:
         TargetUrlError: nothing was sent.
     """
     if not _is_loopback_address(peer):
-        raise _in_the_clear(host)
+        raise in_the_clear(host)
 
 
-def _in_the_clear(host: str) -> TargetUrlError:
+def in_the_clear(host: str) -> TargetUrlError:
+    """Return the refusal of plain http to *host*, another machine."""
     return TargetUrlError(
         f"plain http to {host} would show the token to the network",
         remedy="Use https://, or run `spec-kitty sync server URL --allow-http` if you trust the "

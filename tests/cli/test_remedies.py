@@ -156,7 +156,8 @@ def open_credentials(desk: Desk, receiver: SmallReceiver) -> None:
 
 def plain_http(desk: Desk, receiver: SmallReceiver) -> None:
     desk.put(make_event(1))
-    desk.run("sync", "server", "http://sync.invalid")
+    config = desk.home.ensure().config_toml
+    config.write_text('[sync]\nserver_url = "http://sync.invalid"\n', encoding="utf-8")
 
 
 def token_variable(desk: Desk, receiver: SmallReceiver) -> None:

@@ -72,6 +72,7 @@ def test_migration_names_a_digest_only_when_it_is_known(tmp_path: Path) -> None:
     )
     unknown, still = migrate(settings).sources
     assert (unknown.scope, still.scope) == (None, None)
+    assert any("team that is not known here. Nothing to do" in n for n in migrate(settings).notes)
     identity = parse_scope("https://other.example, User@Example.com, team-a")
     report = migrate(settings, scopes=[identity])
     assert {source.scope for source in report.sources} == {None, scope}
@@ -265,6 +266,7 @@ def test_queue_with_only_body_uploads_gives_no_events(tmp_path: Path) -> None:
     report = migrate(settings_of(tmp_path))
     (source,) = report.sources
     assert (source.outcome, source.rows, report.exit_code) == (SourceOutcome.EMPTY, 0, 0)
+    assert source.reason == "it holds 1 document upload and no events"
     assert image(tmp_path) == before
 
 

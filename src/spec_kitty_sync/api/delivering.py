@@ -39,6 +39,17 @@ def target(settings: Settings) -> ResolvedSyncTarget:
     return resolve_target(settings)
 
 
+def configured_server(settings: Settings) -> str | None:
+    """Return the address that `config.toml` names now, None if it names none.
+
+    Raises:
+        UsageError: `config.toml` cannot be read.
+    """
+    from spec_kitty_sync.sync.config import SyncConfig
+
+    return SyncConfig.load(settings.home).server_url
+
+
 def choose_server(
     settings: Settings,
     url: str,
@@ -50,7 +61,8 @@ def choose_server(
     """Write the server's address, and what else it needs, into `config.toml`.
 
     Raises:
-        TargetUrlError: no usable http(s) URL; nothing was written.
+        TargetUrlError: no usable http(s) URL, or plain http to another machine without
+            *allow_http*; nothing was written.
         UsageError: *ca_file* holds no certificate; nothing was written.
     """
     from spec_kitty_sync.sync import choosing

@@ -129,8 +129,8 @@ def progress(
         yield move
 
 
-def target(resolved: ResolvedSyncTarget, *, as_json: bool) -> None:
-    """Print where events go."""
+def target(resolved: ResolvedSyncTarget, *, as_json: bool, before: str | None = None) -> None:
+    """Print where events go, and which server of *before* that replaces."""
     if as_json:
         print_json(resolved)
     elif resolved.override_mode == "setup_only":
@@ -142,6 +142,8 @@ def target(resolved: ResolvedSyncTarget, *, as_json: bool) -> None:
         say("Choose one with `spec-kitty sync server URL`.")
     else:
         say(f"Events go to {resolved.resolved_server_url}.")
+    if not as_json and before not in (None, resolved.configured_server_url):
+        say(f"Before, they went to {before}.")
 
 
 def emitted(event: Event) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spec_kitty_sync._words import plural
-from spec_kitty_sync.cli.render import console, print_json, say, table
-from spec_kitty_sync.cli.render_error import visible
+from spec_kitty_sync.cli.render import print_json, say
 from spec_kitty_sync.cli.render_words import size
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ _KINDS = {
     "dead": "refused for good",
 }
 _DAMAGED_SHOWN = 20
+# The address stands last, so that a long one stays whole.
+_TARGET_HEAD = ("no", "delivered", "last (UTC)", "state", "team", "address")
 
 
 def targets(found: Sequence[TargetSummary], *, as_json: bool) -> int:
@@ -34,18 +35,20 @@ def targets(found: Sequence[TargetSummary], *, as_json: bool) -> int:
     if not found:
         say("Nothing was delivered to any target yet.")
         return 0
-    made = table("#no", "address", "team", "#delivered", "last (UTC)", "state")
-    for each in found:
-        made.add_row(
-            str(each.target_id),
-            visible(each.url),
-            visible(each.team or ""),
-            f"{each.delivered_count:,}",
-            (each.last_delivery_at or "never")[:16].replace("T", " "),
-            "active" if each.active else "retired",
-        )
-    console().print(made)
+    rows = [_TARGET_HEAD, *map(_target_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, delivered, *words in rows:
+        numbers = (number.rjust(widths[0]), delivered.rjust(widths[1]))
+        texts = (word.ljust(width) for word, width in zip(words, widths[2:], strict=True))
+        say("  " + "  ".join((*numbers, *texts)).rstrip())
     return 0
+
+
+def _target_row(each: TargetSummary) -> tuple[str, ...]:
+    last = (each.last_delivery_at or "never")[:16].replace("T", " ")
+    state = "active" if each.active else "retired"
+    count = f"{each.delivered_count:,}"
+    return (str(each.target_id), count, last, state, each.team or "", each.url)
 
 
 def target(found: TargetDetail, *, as_json: bool) -> int:

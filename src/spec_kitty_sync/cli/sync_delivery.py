@@ -34,8 +34,12 @@ def server(url: str | None, home: Path | None, as_json: bool, **choices: Any) ->
       spec-kitty sync server https://sync.corp.example --ca-file corp-ca.pem
     """
     settings = settings_from(home)
-    chosen = api.choose_server(settings, url, **choices) if url else api.target(settings)
-    render.target(chosen, as_json=as_json)
+    if url is None:
+        render.target(api.target(settings), as_json=as_json)
+        return
+    before = api.configured_server(settings)
+    chosen = api.choose_server(settings, url, **choices)
+    render.target(chosen, before=before, as_json=as_json)
 
 
 @click.command()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from spec_kitty_sync.auth.client import origin
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.delivery.urls import canonical_url, tidy_url
+from spec_kitty_sync.delivery.urls import canonical_url, is_loopback, tidy_url
 from spec_kitty_sync.errors import CredentialError, TargetNotFoundError, UsageError
 from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
@@ -28,7 +29,8 @@ def choose_server(
     """Write the server's address, and what else it needs, into `config.toml`.
 
     Raises:
-        TargetUrlError: no usable http(s) URL; nothing was written.
+        TargetUrlError: no usable http(s) URL, or plain http to another machine without
+            *allow_http*; nothing was written.
         UsageError: *ca_file* holds no certificate; nothing was written.
     """
     if ca_file is not None:
@@ -36,6 +38,8 @@ def choose_server(
     canonical = canonical_url(url)
     before = SyncConfig.load(settings.home)
     changed = before.server_url is None or canonical_url(before.server_url) != canonical
+    if not (allow_http or (before.allow_http and not changed)):
+        _refuse_plain_http(canonical)
     values: dict[str, str | bool | None] = {"server_url": tidy_url(url)}
     # These belong to one server: choosing another forgets them.
     if token_env or changed:
@@ -46,6 +50,15 @@ def choose_server(
         values["ca_file"] = str(ca_file.absolute()) if ca_file else None
     write_settings(settings.home, values)
     return resolve_target(settings)
+
+
+def _refuse_plain_http(canonical: str) -> None:
+    """Refuse now what every request would refuse later, in the same words."""
+    parts = urlsplit(canonical)
+    if parts.scheme == "http" and not is_loopback(canonical):
+        from spec_kitty_sync._http import in_the_clear
+
+        raise in_the_clear(parts.hostname or canonical)
 
 
 def check_ca_file(path: Path) -> None:

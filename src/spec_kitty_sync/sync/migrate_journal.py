@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._words import plural, verb
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.journal import SqliteJournal
@@ -185,7 +186,7 @@ class Migrator:
             remedy = f"Run {ignore_command(source.path)}."
         elif view.body_uploads:
             outcome = SourceOutcome.EMPTY
-            reason = f"it holds {view.body_uploads} body uploads and no events"
+            reason = f"it holds {plural(view.body_uploads, 'document upload')} and no events"
         else:
             outcome, reason = SourceOutcome.EMPTY, "it holds no events"
         return SourceReport(
@@ -337,12 +338,14 @@ def _notes(
     )
     if unknown:
         notes.append(
-            f"{unknown} queue(s) belong to a server, user or team that is not known here; "
-            "`--scope server,user,team` names one. Their events are imported all the same."
+            f"{plural(unknown, 'queue')} {verb(unknown, 'belongs', 'belong')} to a server, user or "
+            "team that is not known here. Nothing to do: the events are imported all the same; "
+            "`--scope server,user,team` would only note where they came from."
         )
     uploads = sum(source.body_uploads for source in sources)
     if uploads:
-        notes.append(f"{uploads} body uploads stay where they are: their own CLI sends them.")
+        stay = f"{plural(uploads, 'document upload')} {verb(uploads, 'stays', 'stay')}"
+        notes.append(f"{stay} in the old queues: the CLI that owns them sends them.")
     gone = undecided - sum(report.conflicts + report.quarantined for report in reports)
     if gone > 0:
         notes.append(

@@ -1,0 +1,46 @@
+"""`sync server` and `sync targets list`: an address is judged when it is given, and shown whole."""
+
+from __future__ import annotations
+
+from desk import Desk, make_event
+from small_receiver import SmallReceiver
+
+FAR = "http://spec.example.invalid"
+
+
+def test_server_refuses_plain_http_in_the_words_of_a_delivery(desk: Desk):
+    """What every request would refuse is refused when it is chosen, and nothing is written."""
+    refused = desk.json("sync", "server", FAR, code=2)["error"]
+    assert not desk.home.config_toml.exists()
+    desk.put(make_event(1))
+    assert refused["message"].startswith("plain http to spec.example.invalid would show the token")
+    assert desk.json("sync", "now", "--target", FAR, code=2)["error"] == refused
+
+
+def test_server_takes_plain_http_that_was_allowed_and_forgets_it_for_another(desk: Desk):
+    """--allow-http counts for the server that it was given for."""
+    assert desk.run("sync", "server", FAR, "--allow-http").code == 0
+    assert desk.run("sync", "server", FAR).code == 0
+    assert desk.run("sync", "server", "http://other.example.invalid").code == 2
+    assert desk.json("sync", "server")["configured_server_url"] == FAR
+
+
+def test_server_says_which_one_it_replaces(desk: Desk):
+    """A server that is chosen by mistake can be taken back: the one before is named."""
+    assert "Before" not in desk.run("sync", "server", "http://127.0.0.1:8000").out
+    assert "Before" not in desk.run("sync", "server", "http://127.0.0.1:8000").out
+    changed = desk.run("sync", "server", "https://sync.example.org").out
+    assert changed == (
+        "Events go to https://sync.example.org.\nBefore, they went to http://127.0.0.1:8000.\n"
+    )
+
+
+def test_targets_list_shows_long_addresses_whole(desk: Desk, receiver: SmallReceiver):
+    """An address can be copied from the list, however long it is."""
+    desk.put(make_event(1))
+    long = f"{receiver.url}/tenants/a-long-name-of-a-tenant-in-another-part-of-the-world"
+    desk.run("sync", "now", "--target", long)
+    desk.run("sync", "now", "--target", receiver.url)
+    head, *rows = desk.run("sync", "targets", "list").out.splitlines()
+    assert head.split() == ["no", "delivered", "last", "(UTC)", "state", "team", "address"]
+    assert [row.split()[-1] for row in rows] == [long, receiver.url]
