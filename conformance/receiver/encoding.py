@@ -116,10 +116,12 @@ def broken_text_is_refused_not_500(probe: Probe, case: Case) -> None:
     body = batch_bytes([event]).replace(case["old"], case["new"])
     reply = probe.post(body=body, note=case.name)
     reply.expect_status(200, 400, 415, 422, means="text that is not Unicode takes it down")
-    if reply.status == 200:
-        lenient = case.name in {"lone-surrogate", "surrogates-swapped", "byte-order-mark"}
-        allowed = TAKEN | REFUSED if lenient else REFUSED
-        reply.expect_outcome(event, allowed, "bytes that are no UTF-8 are stored as text")
+    lenient = case.name in {"lone-surrogate", "surrogates-swapped", "byte-order-mark"}
+    if reply.status == 200 and lenient:
+        reply.expect_outcome(event, TAKEN | REFUSED)
+    elif reply.status == 200 and reply.status_of(event["event_id"]) not in REFUSED:
+        means = "bytes that are no UTF-8 are stored as text"
+        raise reply.fail("HTTP 400, or status rejected", means=means, about=event["event_id"])
 
 
 @check(

@@ -120,8 +120,21 @@ def token_is_never_echoed(probe: Probe, case: Case) -> None:
         raise reply.fail("an answer without the token in it", "the token itself")
 
 
-@check("SKR-SEC-03", Case("__proto__"), Case("constructor"), Case("$where"), Case("__class__"))
-def special_keys_are_inert(probe: Probe, case: Case) -> None:
+_SPECIAL = ("__proto__", "constructor", "toString", "$where", "__class__")
+
+
+@check(
+    "SKR-SEC-03",
+    *(Case(name) for name in _SPECIAL),
+    *(Case(f"type-{name}", {"type": name}) for name in _SPECIAL),
+)
+def special_names_are_inert(probe: Probe, case: Case) -> None:
+    if case.values:
+        event = probe.make.event(event_type=case["type"])
+        reply = probe.post([event], note=f"event_type {case['type']}")
+        reply.expect_outcome(event, TAKEN | REFUSED, "a name takes the request down")
+        _still_alive(probe)
+        return
     event = probe.make.event()
     event["payload"][case.name] = {"polluted": True, "toString": "x"}
     event[case.name] = {"status": "rejected"}

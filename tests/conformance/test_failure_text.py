@@ -63,12 +63,12 @@ def test_printed_curl_command_repeats_the_finding(tmp_path: Path) -> None:
     result = finding_of(name)
     requirement = load_catalogue()[result.check_id]
     write_capsule(tmp_path, requirement, result, Namespace("again", 1), "http://127.0.0.1:1")
-    printed = re.sub(r"\n {15}", " ", render(requirement, result, tmp_path))
-    command = re.search(r"replay +(curl .*)", printed)
-    assert command is not None
     with reference_receiver(alter=FAULTS[name].apply) as url:
+        printed = re.sub(r"\n {15}", " ", render(requirement, result, tmp_path, url))
+        command = re.search(r"replay +(curl .*)", printed)
+        assert command is not None
         done = subprocess.run(
-            ["sh", "-c", command[1].replace(" URL/", f" {url}/")],
+            ["sh", "-c", command[1]],
             env={"PATH": "/usr/bin:/bin", "SK_TOKEN": TOKENS.own},
             capture_output=True,
             text=True,

@@ -65,7 +65,7 @@ def write_capsule(
         "title": requirement.title,
         "requirement": f"{requirement.clause}: {requirement.sentence}",
         "finding": None if finding is None else dict(vars(finding)),
-        "text": render(requirement, result, folder),
+        "text": render(requirement, result, folder, url),
         "step": step,
         "url": url,
         "seed": namespace.seed,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from spec_kitty_sync.conformance.baseline import BaselineError, load_baseline
 from spec_kitty_sync.conformance.builder import Namespace
 from spec_kitty_sync.conformance.catalogue import Requirement, catalogue_path, load_catalogue
 from spec_kitty_sync.conformance.client import Address
@@ -98,6 +99,8 @@ def prepare(config: pytest.Config) -> int | None:
     """Return an exit code when the run ends here; else leave what it needs in the stash."""
     try:
         options = options_of(config)
+        if options.baseline is not None:
+            load_baseline(options.baseline)
         if options.producer or options.migration or options.events:
             return _prepare_trial(config, options)
         _check_names(options)
@@ -106,7 +109,7 @@ def prepare(config: pytest.Config) -> int | None:
             sys.stdout.write("\n".join(lines) + "\n")
             return 0
         address = Address.parse(options.url)
-    except (OptionError, ValueError) as exc:
+    except (OptionError, BaselineError, ValueError) as exc:
         return _refuse(str(exc), _USAGE)
     namespace = Namespace(options.seed, time.time_ns() // 1_000_000)
     around = surroundings(options, address, namespace, Preflight())

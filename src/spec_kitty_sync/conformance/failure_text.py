@@ -18,10 +18,12 @@ _LABEL = 13
 _STEPS_SHOWN = 6
 
 
-def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".sk")) -> str:
+def render(
+    requirement: Requirement, result: CheckResult, folder: Path = Path(".sk"), url: str = ""
+) -> str:
     """Return the text of a result that did not pass, as the terminal and the reports show it.
 
-    *folder* is where the run writes its replay capsules.
+    *folder* is where the run writes its replay capsules; *url* is what was judged.
     """
     lines = [_headline(requirement, result)]
     lines += _line("requirement", _clause(requirement))
@@ -35,7 +37,10 @@ def render(requirement: Requirement, result: CheckResult, folder: Path = Path(".
     if result.finding is None:
         lines += _line("reason", result.reason)
     else:
-        lines += _finding_lines(requirement, result, step, folder)
+        lines += _finding_lines(requirement, result, step)
+        if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
+            for hint in _replay_hints(requirement, result, step, folder, url or "URL"):
+                lines += _line("replay", hint)
     lines += _line("explain", f"spec-kitty conformance explain {result.check_id}")
     return "\n".join(lines)
 
@@ -98,9 +103,7 @@ def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
     return lines
 
 
-def _finding_lines(
-    requirement: Requirement, result: CheckResult, step: int | None, folder: Path
-) -> list[str]:
+def _finding_lines(requirement: Requirement, result: CheckResult, step: int | None) -> list[str]:
     finding = result.finding
     if finding is None:
         return []
@@ -118,9 +121,6 @@ def _finding_lines(
     ruled_out = _ruled_out(result, step)
     if ruled_out:
         lines += _line("ruled out", ruled_out)
-    if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
-        for hint in _replay_hints(requirement, result, step, folder):
-            lines += _line("replay", hint)
     return lines
 
 
@@ -133,17 +133,18 @@ def _ruled_out(result: CheckResult, step: int | None) -> str:
 
 
 def _replay_hints(
-    requirement: Requirement, result: CheckResult, step: int | None, folder: Path
+    requirement: Requirement, result: CheckResult, step: int | None, folder: Path, url: str
 ) -> list[str]:
     stem = f"{folder}/{capsule_stem(result)}"
     if not requirement.about_receivers:
         return [f"spec-kitty conformance replay {stem}.json"] if result.exchanges else []
-    hints = [f"spec-kitty conformance replay {stem}.json --to URL"]
-    if step is None or not result.exchanges[step].request.body:
+    hints = [f"spec-kitty conformance replay {stem}.json --to {url}"]
+    # One request alone repeats a story of several steps only by chance.
+    if step != 0 or not result.exchanges[step].request.body:
         return hints
     request = result.exchanges[step].request
     ending = "gz" if request.header("Content-Encoding") == "gzip" else "body"
-    return [*hints, curl_command(request, f"{stem}.{step + 1}.{ending}")]
+    return [*hints, curl_command(request, f"{stem}.1.{ending}", url)]
 
 
 def capsule_stem(result: CheckResult) -> str:

@@ -53,8 +53,8 @@ class CheckItem(pytest.Item):
         if result.outcome in {Outcome.NOT_RUN, Outcome.NOT_APPLICABLE}:
             pytest.skip(result.reason)
         if result.outcome in {Outcome.FAILED, Outcome.ERROR}:
-            folder = self.config.stash[PREPARED].options.report
-            raise CheckDidNotPass(render(self.requirement, result, folder))
+            options = self.config.stash[PREPARED].options
+            raise CheckDidNotPass(render(self.requirement, result, options.report, options.url))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the finding's own text; only a fault of the kit shows a traceback."""

@@ -66,5 +66,8 @@ def summary_lines(
         if counts[outcome]
     ]
     lines = [f"{len(expected)} cases: {', '.join(words) or 'none ran'}"]
-    reasons = Counter(one.reason for one in results.values() if one.outcome is Outcome.NOT_RUN)
-    return lines + [f"not run ({count}): {reason}" for reason, count in reasons.most_common(5)]
+    for outcome in (Outcome.NOT_RUN, Outcome.NOT_APPLICABLE):
+        reasons = Counter(one.reason for one in results.values() if one.outcome is outcome)
+        word = outcome.value.replace("_", " ")
+        lines += [f"{word} ({count}): {reason}" for reason, count in reasons.most_common(5)]
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from typing import Final
+from urllib.parse import urlsplit
 
 from spec_kitty_sync.conformance.exchange import TOKEN_NAME, Exchange, Request
 
@@ -34,10 +35,12 @@ def headers_of(exchange: Exchange) -> str:
     return "; ".join(shown)
 
 
-def curl_command(request: Request, data: str) -> str:
-    """Return the command that sends *request* with the body in file *data*: every header of it."""
+def curl_command(request: Request, data: str, url: str) -> str:
+    """Return the command that sends *request* to the server of *url*, the body from file *data*."""
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else url
     headers = "".join(f" -H {_quoted(f'{name}: {value}')}" for name, value in request.headers)
-    return f"curl -i{headers} --data-binary @{data} URL{request.path}"
+    return f"curl -i{headers} --data-binary @{data} {origin}{request.path}"
 
 
 def _is_ordinary(name: str, value: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from spec_kitty_sync.conformance.case_runner import CaseRunner, ending_of, result_of
+from spec_kitty_sync.conformance.case_runner import CaseRunner, Ending, ending_of, result_of
 from spec_kitty_sync.conformance.catalogue import Catalogue, Requirement
 from spec_kitty_sync.conformance.client import Client, NoConnection
 from spec_kitty_sync.conformance.exchange import redact
-from spec_kitty_sync.conformance.outcome import CheckResult
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
 from spec_kitty_sync.conformance.probe import Probe, Surroundings
 from spec_kitty_sync.conformance.suite import Case, Check, Suite
 
@@ -32,6 +33,8 @@ class Runner(CaseRunner):
         self._worker = worker
         self._client = Client(surroundings.address, surroundings.deadline_s)
         self._attempts = 0
+        self._last_answered = ""
+        self._told_gone = False
 
     def again(self, check_id: str, case_name: str) -> CheckResult:
         """Run one case anew, with fresh ids, and forget what it gave before."""
@@ -42,6 +45,18 @@ class Runner(CaseRunner):
         """Close the connection to the receiver."""
         self._client.close()
 
+    def _once_gone(self, ending: Ending, probe: Probe, name: str) -> Ending:
+        """Tell once, and of the case that it happened in, that the receiver is gone."""
+        if ending.outcome is not Outcome.ERROR:
+            if probe.exchanges:
+                self._last_answered, self._told_gone = name, False
+            return ending
+        reason = f"the receiver accepts no connections since {self._last_answered or 'the start'}"
+        if self._told_gone:
+            return Ending(Outcome.NOT_RUN, reason)
+        self._told_gone = True
+        return replace(ending, reason=f"{ending.reason}; {reason}")
+
     def attempt(self, requirement: Requirement, check: Check, case: Case) -> CheckResult:
         """Run one case now, with ids of its own."""
         self._attempts += 1
@@ -50,6 +65,9 @@ class Runner(CaseRunner):
         probe = Probe(self.around, scope, client=self._client, pace=self._pace)
         started = time.perf_counter()
         ending = ending_of(requirement, lambda: check.run(probe, case), broken=NoConnection)
+        ending = self._once_gone(
+            ending, probe, f"{check.id}[{case.name}]" if case.name else check.id
+        )
         return result_of(
             requirement,
             case,

@@ -168,9 +168,8 @@ class ConformanceRun:
         if warnings:
             terminalreporter.section("SHOULD findings")
             for result in warnings:
-                text = render(
-                    self.runner.catalogue[result.check_id], result, self.prepared.options.report
-                )
+                row, options = self.runner.catalogue[result.check_id], self.prepared.options
+                text = render(row, result, options.report, options.url)
                 terminalreporter.line(f"{text}\n")
         terminalreporter.section("conformance")
         for line in record.summary_lines(self.results, self.selection):
