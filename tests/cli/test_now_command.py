@@ -183,6 +183,41 @@ def test_usage_errors_are_json_where_json_is_asked_for(desk: Desk):
     assert (refused.code, refused.json["error"]["code"]) == (2, "no_target")
 
 
+@pytest.mark.parametrize("status", [404, 501])
+def test_page_for_browsers_is_named_once_and_the_address_suspected(
+    ready: Desk, receiver: SmallReceiver, status: int
+):
+    """An HTML answer is not quoted: its status, what it is, and how to change the address."""
+    receiver.page = (status, b"\n<!DOCTYPE html><html><body>Error code explanation</body></html>")
+    done = ready.run("sync", "now")
+    assert done.code == 1
+    assert done.out.count("an HTML page") == 1
+    assert "Error code" not in done.out
+    assert "Check the address; `spec-kitty sync server URL`" in done.out
+
+
+def test_remedies_of_a_run_with_a_target_name_it_again(ready: Desk):
+    """After `--target`, a plain `sync now` would go elsewhere: the remedy says so."""
+    there = "http://127.0.0.1:9"
+    again = f"`spec-kitty sync now --target {there}`"
+    done = ready.json("sync", "now", "--target", there, code=1)
+    assert again in done["stop"]["remedy"]
+    assert again in " ".join(ready.run("sync", "now", "--target", there).out.split())
+
+
+def test_events_that_the_server_still_thinks_about_say_when_to_ask(
+    ready: Desk, receiver: SmallReceiver
+):
+    """Accepted and not settled: who has them and when to run again is said, in later runs too."""
+    receiver.judge = lambda event: {"event_id": event["event_id"], "status": "pending"}
+    for _ in range(2):
+        done = ready.run("sync", "now")
+        assert done.code == 0
+        assert "5 of these: the server has them" in done.out
+        assert "`spec-kitty sync now` again when they are due, in " in done.out
+    assert done.out.startswith("Nothing to send now.")
+
+
 @pytest.mark.parametrize("typed", ["127.0.0.1:8000", "localhost:8000/", "[::1]"])
 def test_address_on_this_machine_without_scheme_is_offered_with_one(desk: Desk, typed: str):
     """Who leaves http:// out for a loopback address is told to write it, not https://HOST."""

@@ -26,11 +26,13 @@ def reject(reason: str, category: str, *, status: str = "rejected") -> Callable[
 
 
 class SmallReceiver:
-    """Answers batches with `judge`, or all of them with `answer` (status, body, headers)."""
+    """Answers batches with `judge`, or all of them with `answer` (status, body, headers), or with
+    the bytes of `page` (status, page)."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.judge: Callable[[dict[str, Any]], Verdict] = accept
         self.answer: tuple[int, dict[str, Any], dict[str, str]] | None = None
+        self.page: tuple[int, bytes] | None = None
         self.token: str | None = None
         self.logins = 0
         self.refreshes = True
@@ -59,6 +61,8 @@ class SmallReceiver:
 
             def _send(self, status: int, document: Any, headers: dict[str, str]) -> None:
                 data = json.dumps(document).encode()
+                if receiver.page is not None:
+                    status, data = receiver.page
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(data))}.items():
                     self.send_header(name, value)

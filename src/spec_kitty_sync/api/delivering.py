@@ -24,12 +24,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What `sync now` did, and how things stand after it. `failed`: rows of the report file."""
+    """What `sync now` did, and how things stand after it. `failed`: rows of the report file;
+    `target`: what `--target` named, which another run has to name again.
+    """
 
     drain: DrainReport
     status: StatusReport
     exit_code: int
     failed: int | None = None
+    target: str | None = None
 
 
 def target(settings: Settings) -> ResolvedSyncTarget:

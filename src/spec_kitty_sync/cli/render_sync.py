@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import click
 from spec_kitty_sync._words import plural, verb
 from spec_kitty_sync.cli.render import plain, print_json, say
 from spec_kitty_sync.cli.render_error import visible
-from spec_kitty_sync.cli.render_words import columns, paint, size, wrapped
+from spec_kitty_sync.cli.render_words import columns, paint, size, when, wrapped
+from spec_kitty_sync.delivery.answers import ADDRESS
+from spec_kitty_sync.events.results import HTML_PAGE
 from spec_kitty_sync.sync.failure_report import SUMMED, remedy_for
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ _WORDS = {
     "transient": "failed for now, tried again later",
     "not_sent": "not sent",
 }
+_NOW = "`spec-kitty sync now"
+_NOTHING = "Nothing to send."
 _GROUPS = 5
 _EXAMPLES = 3
 
@@ -40,32 +45,36 @@ def delivery(
     drain = result.drain
     if as_json:
         failures = [
-            {**plain(group), "remedy": remedy_for(group.state, group.category)}
+            {**plain(group), "remedy": _aimed(_remedy(group), result.target)}
             for group in drain.failures
         ]
+        stop = drain.stop and {
+            **plain(drain.stop), "remedy": _aimed(drain.stop.remedy, result.target)
+        }  # fmt: skip
         print_json(
             {
                 **plain(drain),
                 "failures": failures,
+                "stop": stop,
                 "adds_up": drain.adds_up,
                 "exit_code": exit_code,
                 "remaining": result.status.summary,
             }
         )
         return exit_code
-    _summary(drain, verbose=verbose)
-    _failures(drain, verbose=verbose)
+    if drain.selected:
+        _summary(drain, verbose=verbose)
+    elif drain.stop is None:
+        say("Nothing to send now." if result.status.delivery_ledger.undelivered else _NOTHING)
+    _failures(drain, verbose=verbose, target=result.target)
     if report is not None:
         say(f"{plural(result.failed or 0, 'failure')} written to {report}")
-    _why_it_stopped(drain)
-    _what_waits(result.status)
+    _why_it_stopped(drain, result.target)
+    _what_waits(result.status, result.target)
     return exit_code
 
 
 def _summary(drain: DrainReport, *, verbose: bool) -> None:
-    if not drain.selected:
-        say("Nothing to send.")
-        return
     say(f"{plural(drain.selected, 'event')} to {drain.endpoint}")
     counted = [(getattr(drain, name), _WORDS[name]) for name in SUMMED]
     for line in columns([(count, words) for count, words in counted if count]):
@@ -82,10 +91,11 @@ def _summary(drain: DrainReport, *, verbose: bool) -> None:
         say(f"{unknown} for events that were not sent: ignored")
 
 
-def _failures(drain: DrainReport, *, verbose: bool) -> None:
+def _failures(drain: DrainReport, *, verbose: bool, target: str | None) -> None:
     shown = drain.failures if verbose else drain.failures[:_GROUPS]
     for group in shown:
         _failure(group, examples=len(group.example_ids) if verbose else _EXAMPLES)
+        click.echo(wrapped(_aimed(_remedy(group), target), indent=6, first="    → "))
     left = len(drain.failures) - len(shown)
     if left > 0:
         say(
@@ -101,19 +111,33 @@ def _failure(group: FailureGroup, *, examples: int) -> None:
     ids = [visible(each) for each in group.example_ids[:examples]]
     more = " …" if group.count > len(ids) else ""
     click.echo(wrapped(" ".join(ids) + more, indent=4, first="    "))
-    click.echo(wrapped(remedy_for(group.state, group.category), indent=6, first="    → "))
 
 
-def _why_it_stopped(drain: DrainReport) -> None:
+def _remedy(group: FailureGroup) -> str:
+    if group.reason.endswith(HTML_PAGE):
+        return ADDRESS
+    return remedy_for(group.state, group.category)
+
+
+def _aimed(remedy: str, target: str | None) -> str:
+    """Return *remedy* for a run whose `--target` a plain `sync now` would not repeat."""
+    if target is None:
+        return remedy
+    return remedy.replace(_NOW, f"{_NOW} --target {shlex.quote(target)}")
+
+
+def _why_it_stopped(drain: DrainReport, target: str | None) -> None:
     if drain.stop is None:
         return
     click.echo(paint(wrapped(visible(f"Stopped: {drain.stop.message}."), indent=2), fg="yellow"))
-    if drain.stop.server_words and drain.stop.server_words not in drain.stop.message:
-        click.echo(wrapped(visible(drain.stop.server_words), indent=4, first="  the server says: "))
-    click.echo(wrapped(visible(drain.stop.remedy), indent=4, first="  → "))
+    words = drain.stop.server_words
+    shown = [drain.stop.message, *(group.reason for group in drain.failures)]
+    if words and not any(words in each for each in shown):
+        click.echo(wrapped(visible(words), indent=4, first="  the server says: "))
+    click.echo(wrapped(visible(_aimed(drain.stop.remedy, target)), indent=4, first="  → "))
 
 
-def _what_waits(report: StatusReport) -> None:
+def _what_waits(report: StatusReport, target: str | None) -> None:
     for held in report.held:
         click.echo(f"held: {held.count:,} {held.meaning}")
         if held.remedy:
@@ -132,8 +156,20 @@ def _what_waits(report: StatusReport) -> None:
     rest = report.delivery_ledger.undelivered
     if rest:
         say(f"{plural(rest, 'event')} still to deliver.")
+        _when_asked_again(report, target)
     elif not (report.legacy_sources.waiting or parked or conflicts):
         say(_when_nothing_waits(report))
+
+
+def _when_asked_again(report: StatusReport, target: str | None) -> None:
+    """Say what became of events that the server has not settled, and when to ask for them."""
+    pending, due = report.delivery_ledger.pending, report.background.next_retry_at
+    if pending:
+        say(f"  {pending:,} of these: the server has them, and has not decided yet.")
+    if due is not None and due > report.generated_at:
+        moment = when(due, report.generated_at)
+        text = f"Run `spec-kitty sync now` again when they are due, {moment}."
+        click.echo(wrapped(_aimed(text, target), indent=4, first="  → "))
 
 
 def _when_nothing_waits(report: StatusReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def now(
     with stop_on_signals() as stop, render.progress(quiet=as_json, expected=expected) as watch:
         result = api.deliver(settings, chosen, report=report, watch=watch, stop=stop)
     code = stop.exit_code(result.exit_code)
+    result = replace(result, target=target)
     return render_sync.delivery(
         result, report=report, verbose=verbose, as_json=as_json, exit_code=code
     )

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from spec_kitty_sync._http import Reply
 from spec_kitty_sync.delivery.backoff import retry_after_s
-from spec_kitty_sync.events.results import Correlation, correlate, read_details, words_of
+from spec_kitty_sync.events.results import (
+    HTML_PAGE,
+    Correlation,
+    correlate,
+    read_details,
+    words_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +78,15 @@ class Fatal:
 
 Answer = Results | Named | Refused | Unauthorized | TooLarge | Throttled | Trouble | Fatal
 
-_ADDRESS = "Check the address; `spec-kitty sync server URL` changes it."
+ADDRESS = "Check the address; `spec-kitty sync server URL` changes it."
 _REMEDIES: Mapping[int, tuple[str, str]] = {
     403: ("forbidden", "Run `spec-kitty auth login` with an account that may write to this team."),
-    404: ("not_found", _ADDRESS),
-    405: ("not_found", _ADDRESS),
+    404: ("not_found", ADDRESS),
+    405: ("not_found", ADDRESS),
     412: ("protocol_mismatch", "Do what the server says above, then run `spec-kitty sync now`."),
 }
 _REDIRECT = ("redirected", "Set the address that answers itself: `spec-kitty sync server URL`.")
-_OTHER = ("unexpected_answer", _ADDRESS)
+_OTHER = ("unexpected_answer", ADDRESS)
 
 
 def read_answer(reply: Reply, sent: Sequence[str], *, now_ms: int) -> Answer:
@@ -99,9 +105,16 @@ def read_answer(reply: Reply, sent: Sequence[str], *, now_ms: int) -> Answer:
     if status == 429 or (status == 503 and after_s is not None):
         return Throttled(after_s, words, status)
     if status == 408 or status >= 500:
-        return Trouble(words or f"the server answered {status}", status)
+        bare = not words or words == HTML_PAGE
+        return Trouble(answered(status, words) if bare else words, status)
     code, remedy = _REDIRECT if 300 <= status < 400 else _REMEDIES.get(status, _OTHER)
     return Fatal(code, words, remedy, status)
+
+
+def answered(status: int, words: str) -> str:
+    """Return the answer in one phrase; only of a page for browsers more than its status."""
+    page = f" with {HTML_PAGE}" if words == HTML_PAGE else ""
+    return f"the server answered {status}{page}"
 
 
 def _refusal(reply: Reply, sent: Sequence[str]) -> Named | Refused:

@@ -14,6 +14,7 @@ from typing import Protocol, assert_never
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._http import Reply
 from spec_kitty_sync.delivery.answers import (
+    ADDRESS,
     Answer,
     Fatal,
     Named,
@@ -23,6 +24,7 @@ from spec_kitty_sync.delivery.answers import (
     TooLarge,
     Trouble,
     Unauthorized,
+    answered,
 )
 from spec_kitty_sync.delivery.backoff import throttle_delay_s
 from spec_kitty_sync.delivery.ledger import Verdict
@@ -30,6 +32,7 @@ from spec_kitty_sync.delivery.receivers import DeliveryReceiver, WireEvent
 from spec_kitty_sync.delivery.report import Stop
 from spec_kitty_sync.errors import DeliveryError, OfflineError, TargetError, TransportError
 from spec_kitty_sync.events.results import (
+    HTML_PAGE,
     BatchResult,
     Correlation,
     Outcome,
@@ -267,8 +270,9 @@ class Settling:
             self._reject_alone(part, status, answer.words, "server_error", status=answer.status)
             if self.patience.failed_singles >= _DEAD_SINGLES:
                 message = "the server failed for three single events in a row"
+                remedy = ADDRESS if answer.words.endswith(HTML_PAGE) else _AGAIN
                 raise DrainStopped(
-                    Stop("server_down", message, _AGAIN, answer.status, answer.words)
+                    Stop("server_down", message, remedy, answer.status, answer.words)
                 )
 
     def _push_halves(self, part: Part) -> None:
@@ -329,7 +333,7 @@ def _halves(events: list[WireEvent]) -> tuple[list[WireEvent], list[WireEvent]]:
 def _stop_of(answer: Fatal) -> Stop:
     message = answer.words
     if answer.status is not None:
-        message = f"the server answered {answer.status}"
+        message = answered(answer.status, answer.words)
     return Stop(answer.code, message, answer.remedy, answer.status, answer.words)
 
 

@@ -6,12 +6,15 @@ A reply is untrusted; after `correlate` there is exactly one result per sent eve
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 REASON_LIMIT = 500
+HTML_PAGE = "an HTML page"
+_IS_HTML = re.compile(rb"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE).match
 _CATEGORY_LIMIT = 40
 CATEGORY_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("auth_expired", ("token", "expired", "unauthorized", "forbidden", "401")),
@@ -150,13 +153,16 @@ def read_details(body: bytes) -> Mapping[str, str]:
 def words_of(body: bytes) -> str:
     """Return the first words of an answer that is no result list, fit for one line.
 
-    A server that speaks another protocol says in `sync_protocol` what helps.
+    A server that speaks another protocol says in `sync_protocol` what helps. A page for browsers
+    comes from something that is no receiver: its text helps nobody.
     """
     reply = _object(body)
     protocol = reply.get("sync_protocol")
     guidance = protocol.get("upgrade_guidance") if isinstance(protocol, dict) else None
     said = (*(reply.get(key) for key in ("error", "details", "detail")), guidance)
     parts = [text for text in said if isinstance(text, str)]
+    if not parts and _IS_HTML(body):
+        return HTML_PAGE
     text = ": ".join(parts) if parts else body[: REASON_LIMIT * 4].decode(errors="replace")
     return _one_line(text)
 
