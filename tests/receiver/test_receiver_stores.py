@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -254,3 +256,42 @@ def test_database_address_that_cannot_be_used_is_refused_without_its_password() 
         store.open()
     assert "s3cret" not in str(refused.value)
     assert "127.0.0.1/d" in str(refused.value)
+
+
+_CLOSING = """
+import sys, threading
+from pathlib import Path
+from spec_kitty_sync.errors import StoreError
+
+from spec_kitty_sync.receiver.sqlite_store import SqliteEventStore
+
+store = SqliteEventStore(Path(sys.argv[1]), synchronous="NORMAL")
+ended = threading.Event()
+
+def note():
+    while not ended.is_set():
+        try:
+            store.change_many("UPDATE receiver_identity SET only_row = ?", [(1,)] * 200)
+        except StoreError:
+            pass  # closed just now
+
+threads = [threading.Thread(target=note) for _ in range(3)]
+store.open()
+for thread in threads:
+    thread.start()
+for _ in range(150):
+    store.close()
+    store.open()
+ended.set()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_store_closed_under_writing_threads_takes_no_process_down(tmp_path: Path) -> None:
+    """A restart waits for the thread that is writing: no use of a connection that is closed."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CLOSING, str(tmp_path / "receiver.db")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -147,9 +147,11 @@ class SqliteEventStore:
             conn.executemany(query, many)
 
     def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        # A connection that is closed under a writing thread takes the whole process down.
+        with self._one_writer:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
 
     def reset(self) -> Identity:
         with self._writing() as conn:
