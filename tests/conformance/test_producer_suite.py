@@ -17,6 +17,20 @@ from spec_kitty_sync.conformance.trial_entry import trial_runner
 KINDS = ("producer", "migration")
 
 
+def _small_adapter(path: Path, *changes: tuple[str, str]) -> None:
+    """Write the adapter of the small producer to *path*, with *changes* of its text."""
+    packaged = find_adapter("small-producer", "producer")
+    text = packaged.read_text(encoding="utf-8").replace("{adapter}", str(packaged.parent))
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def _fault(name: str) -> tuple[str, str]:
+    return ("[environment]", f'[environment]\nSMALL_FAULTS = "{name}"')
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_requirements_and_checks_name_the_same_ids(kind: str) -> None:
     """Every requirement has a check, every check a requirement, and prerequisites exist."""
@@ -104,6 +118,59 @@ def test_undeclared_capability_is_named(tmp_path: Path) -> None:
     assert load_adapter(path, "producer").undeclared == ("retry", "tiers")
 
 
+_MINE = """kind = "producer"
+capabilities = ["status"]
+[commands]
+emit = ["true"]
+drain = ["true"]
+server = ["true"]
+status = ["true"]
+[status]
+retained = "/kept"
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "told"),
+    [
+        ('["status"]', '["status", "blk"]', "there is no capability blk; there are .*bulk"),
+        ("retained =", "retaned =", "there is no .* retaned; there are .*retained"),
+        (
+            'drain = ["true"]',
+            'drain = ["true", "{adaptr}"]',
+            "commands.drain {adaptr}; .*{adapter}",
+        ),
+        ('drain = ["true"]', 'drain = ["true", "{type}"]', "commands.drain {type}"),
+        ('drain = ["true"]', 'drain = ["no-such-tool"]', "no program 'no-such-tool'"),
+        ('drain = ["true"]', 'drain = ["./true"]', "no program './true'; {adapter}"),
+    ],
+)
+def test_adapter_with_a_wrong_name_is_refused(
+    tmp_path: Path, written: str, instead: str, told: str
+) -> None:
+    """What can never work is told in one sentence, with what there is, before anything starts."""
+    path = tmp_path / "mine.toml"
+    path.write_text(_MINE, encoding="utf-8")
+    assert load_adapter(path, "producer").name == "mine"
+    path.write_text(_MINE.replace(written, instead), encoding="utf-8")
+    with pytest.raises(AdapterError, match=told):
+        load_adapter(path, "producer")
+
+
+def test_number_that_status_does_not_print_is_told(
+    run_command: Callable[..., object], tmp_path: Path
+) -> None:
+    """A wrong pointer under [status] is an error with its text: no check passes by not looking."""
+    _small_adapter(tmp_path / "mine.toml", ('"/retained"', '"/events/kpt"'))
+    options = (str(tmp_path / "mine.toml"), "--only", "SKP-REP-01", "--only", "SKP-WIR-02")
+    done = run_command("producer", *options, token=None)
+    assert done.returncode == 4, done.stdout  # type: ignore[attr-defined]
+    out = " ".join(done.stdout.split())  # type: ignore[attr-defined]
+    assert "retained = '/events/kpt' is no number in what `status` printed" in out
+    assert "3 error" in out
+    assert "1 passed" in out  # both of --only were run
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_explain_knows_every_check(kind: str) -> None:
     """`explain` has an answer for each id of each suite."""
@@ -115,13 +182,8 @@ def test_explain_knows_every_check(kind: str) -> None:
 
 def test_failure_can_be_replayed(run_command: Callable[..., object], tmp_path: Path) -> None:
     """A broken producer fails by name; replay runs that check again, also on a healed one."""
-    packaged = find_adapter("small-producer", "producer")
-    text = packaged.read_text(encoding="utf-8").replace("{adapter}", str(packaged.parent))
-    (tmp_path / "well.toml").write_text(text, encoding="utf-8")
-    broken = text.replace(
-        "[variants.disabled]", 'SMALL_FAULTS = "missing-is-success"\n[variants.d]'
-    )
-    (tmp_path / "bad.toml").write_text(broken, encoding="utf-8")
+    _small_adapter(tmp_path / "well.toml")
+    _small_adapter(tmp_path / "bad.toml", _fault("missing-is-success"))
     done = run_command("producer", str(tmp_path / "bad.toml"), "--only", "SKP-RES-05", token=None)
     assert done.returncode == 1  # type: ignore[attr-defined]
     assert "never sent again" in done.stdout  # type: ignore[attr-defined]

@@ -21,6 +21,19 @@ _USAGE = 4
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+def _joined(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str:
+    """Return what an option that may be given again holds in all."""
+    return ",".join(value)
+
+
+_only = click.option(
+    "--only",
+    multiple=True,
+    callback=_joined,
+    help="Comma-separated check ids; may be given again.",
+)
+
+
 class _Judging(click.Group):
     """A group whose refusals end with pytest's number for them: its 2 means interrupted."""
 
@@ -53,7 +66,7 @@ def conformance() -> None:
 @click.option("--token", metavar="T", help="The token itself; the process list shows it.")
 @click.option("--profile", help="first-light, core, extended, hardened or soak.")
 @click.option("--capabilities", help="Comma-separated list, or a TOML file.")
-@click.option("--only", help="Comma-separated check ids.")
+@_only
 @click.option("--report", metavar="DIR", help="Where reports and replay capsules go.")
 @click.option("--seed", help="Repeat a run.")
 @click.option("--deadline", help="Seconds to wait for one answer.")
@@ -96,7 +109,7 @@ def _trial_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that the suites for command-line tools share."""
     for option in reversed(
         (
-            click.option("--only", help="Comma-separated check ids."),
+            _only,
             click.option("--report", metavar="DIR", help="Where reports and capsules go."),
             click.option("--seed", help="Repeat a run."),
             click.option("--baseline", metavar="FILE", help="Known failures, reason and expiry."),

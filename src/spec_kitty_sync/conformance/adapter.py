@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from spec_kitty_sync._files import shared_path
+from spec_kitty_sync.conformance.catalogue import catalogue_path, load_catalogue
 
 KINDS: Final = ("producer", "migration")
 NEEDED: Final = {"producer": ("emit", "drain", "server"), "migration": ("migrate", "drain")}
@@ -33,6 +36,25 @@ _SHOWN_BY: Final = {
     "conflicts": ("commands", "keep_source"),
 }
 """What in an adapter shows that the tool has a capability."""
+
+_UNGATED: Final = {"producer": ("status", "retry", "causation"), "migration": ("report",)}
+"""Capabilities that no requirement depends on: they let checks see more."""
+_NUMBERS: Final = {
+    "producer": (
+        "retained", "delivered", "undelivered", "pending", "rejected", "transient", "dead_letter",
+        "terminal_failed", "held",
+    ),
+    "migration": ("imported", "duplicates", "conflicts", "quarantined"),
+}  # fmt: skip
+_EVERYWHERE: Final = ("python", "adapter", "url", "home", "project")
+_FILLED: Final = {
+    "commands.login": ("user",),
+    "commands.emit": ("type", "aggregate_id"),
+    "options.tier": ("tier",),
+    "options.causation": ("causation_id",),
+    "variants.other_server": ("other_url",),
+}
+"""Placeholders that have a value in one place only."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -133,7 +155,7 @@ def load_adapter(path: Path, kind: str) -> Adapter:
     for capability, command in GATED.items():
         if capability in capabilities and command not in commands:
             raise AdapterError(f"{path}: capability {capability!r} needs the command {command!r}")
-    return Adapter(
+    adapter = Adapter(
         name=str(told.get("name", path.stem)),
         kind=kind,
         path=path,
@@ -150,6 +172,51 @@ def load_adapter(path: Path, kind: str) -> Adapter:
         deadline_s=float(told.get("deadline_s", 60.0)),
         lock_wait_s=float(told.get("lock_wait_s", 30.0)),
     )
+    wrong = next(_mistakes(adapter), None)
+    if wrong is not None:
+        raise AdapterError(f"{path}: {wrong}")
+    return adapter
+
+
+def _mistakes(adapter: Adapter) -> Iterator[str]:
+    """Yield what cannot work, whatever the tool does."""
+    rows = load_catalogue(catalogue_path(kind=adapter.kind)).requirements
+    asked = {row.capability for row in rows} - {""}
+    yield from _unknown("capability", adapter.capabilities, asked.union(_UNGATED[adapter.kind]))
+    yield from _unknown("[status] number", adapter.status, _NUMBERS[adapter.kind])
+    for place, texts in _places(adapter):
+        known = {*_EVERYWHERE, *_FILLED.get(place, ())}
+        used = [name for text in texts for name in _PLACEHOLDER.findall(text)]
+        yield from _unknown(f"placeholder in {place}", map(_braced, used), map(_braced, known))
+    search = adapter.environment.get("PATH", os.environ.get("PATH"))
+    for name, parts in adapter.commands.items():
+        program = parts[0] if parts else ""
+        if _PLACEHOLDER.sub("", program) == program or program.startswith("{adapter}"):
+            program = adapter.fill(program, {})
+            beside = os.sep in program and not os.path.isabs(program)
+            if beside or shutil.which(program, path=search) is None:
+                hint = "; {adapter}/… is beside the adapter" if beside else ""
+                yield f"commands.{name}: there is no program {program!r}{hint}"
+
+
+def _places(adapter: Adapter) -> Iterator[tuple[str, Iterable[str]]]:
+    """Yield every text of *adapter* that may hold placeholders, with its place in the file."""
+    for section in ("commands", "options"):
+        for name, parts in getattr(adapter, section).items():
+            yield f"{section}.{name}", parts
+    yield "environment", adapter.environment.values()
+    for name, table in adapter.variants.items():
+        yield f"variants.{name}", table.values()
+
+
+def _braced(name: str) -> str:
+    return f"{{{name}}}"
+
+
+def _unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    names = sorted(known)
+    for one in sorted(set(given) - set(names)):
+        yield f"there is no {what} {one}; there are {', '.join(names)}"
 
 
 def _vectors(path: Path, told: Mapping[str, Any], section: str) -> dict[str, tuple[str, ...]]:

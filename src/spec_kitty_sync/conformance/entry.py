@@ -135,7 +135,9 @@ def _check_names(options: RunOptions) -> None:
     known = {row.id for row in load_catalogue().requirements}
     unknown = sorted(options.only - known)
     if unknown:
-        raise OptionError(f"there is no check {', '.join(unknown)}; --sk-list shows all")
+        raise OptionError(
+            f"there is no check {', '.join(unknown)}; --list (in pytest --sk-list) shows all"
+        )
 
 
 def options_of(config: pytest.Config) -> RunOptions:
@@ -147,6 +149,8 @@ def options_of(config: pytest.Config) -> RunOptions:
 
     def option(name: str) -> str | None:
         value = config.getoption(f"sk_{name}", None)
+        if isinstance(value, list):
+            return ",".join(value) or None
         return "1" if value is True else value or None
 
     def ini(name: str) -> str | None:

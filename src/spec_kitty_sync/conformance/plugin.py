@@ -17,7 +17,7 @@ OPTIONS = (
     ("token-env", "environment variable that holds the token (default SK_TOKEN)", False),
     ("profile", "first-light, core, extended (default), hardened or soak", False),
     ("capabilities", "comma-separated capabilities, or a TOML file that lists them", False),
-    ("only", "comma-separated check ids: run these and nothing else", False),
+    ("only", "comma-separated check ids (may be given again): run nothing else", False),
     ("report", "folder for reports and replay capsules (default .sk)", False),
     ("seed", "seed of ids and examples, to repeat a run", False),
     ("deadline", "seconds to wait for one answer (default 10)", False),
@@ -34,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("spec-kitty", "Spec Kitty conformance")
     for name, text, switch in OPTIONS:
         key = "sk_" + name.replace("-", "_")
-        if switch:
+        if name == "only":
+            group.addoption(f"--sk-{name}", dest=key, action="append", metavar="VALUE", help=text)
+        elif switch:
             group.addoption(f"--sk-{name}", dest=key, action="store_true", help=text)
         else:
             group.addoption(f"--sk-{name}", dest=key, default=None, metavar="VALUE", help=text)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from spec_kitty_sync.conformance.adapter import Adapter
+from spec_kitty_sync.conformance.adapter import Adapter, AdapterError
 from spec_kitty_sync.conformance.child import Child, Spawn, kill_group, spawn
 from spec_kitty_sync.conformance.exchange import RUN, Exchange, Request, Response
 from spec_kitty_sync.conformance.outcome import Finding
@@ -227,8 +227,22 @@ class Trial:
         """Return a number of the tool's own status, or nothing where the adapter has none."""
         if not self.has("status") or field not in self.adapter.status:
             return None
-        value = pointed(self.run("status").json, self.adapter.status[field])
-        return value if type(value) is int else None
+        return self.number_in(self.run("status"), field)
+
+    def number_in(self, ran: Ran, field: str) -> int:
+        """Return the number that *ran* printed where the adapter's `[status]` says it stands.
+
+        Raises:
+            AdapterError: there is none.
+        """
+        pointer = self.adapter.status[field]
+        value = pointed(ran.json, pointer)
+        if type(value) is not int:
+            raise AdapterError(
+                f"[status] {field} = {pointer!r} is no number in what `{ran.command}` printed:"
+                f" {shorten(ran.text, 200) or 'nothing'}"
+            )
+        return value
 
     def _environ(self, known: Mapping[str, str]) -> dict[str, str]:
         kept = {

@@ -68,7 +68,7 @@ class TrialRunner(CaseRunner):
             try:
                 check.run(trial, case)
                 trial.settle()
-            except (AdapterError, OSError) as wrong:
+            except OSError as wrong:
                 raise AdapterError(f"the command could not be run: {wrong}") from wrong
             except (AttributeError, LookupError, TypeError, ValueError) as odd:
                 raise AdapterError(f"the check cannot read what came: {odd!r}") from odd
