@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -17,13 +18,14 @@ import click
 from spec_kitty_sync.cli.render_error import visible, visible_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
     from spec_kitty_sync.events.models import Event
     from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget
 
 _WIDTH = 80
+_PATIENCE_S = 3.0
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -94,11 +96,12 @@ def watched() -> bool:
 
 @contextmanager
 def progress(
-    *, quiet: bool, expected: int = 0, label: str = "delivering"
+    *, quiet: bool, expected: int = 0, label: str = "delivering", silence: str = ""
 ) -> Iterator[Callable[[int, int], None]]:
     """Yield a function (done, total) that moves a progress bar on a terminal's stderr.
 
-    *expected* is the total that is known before the work begins.
+    *expected* is the total that is known before the work begins; *silence* is said below the bar
+    while it has not moved for some seconds.
     """
     if quiet or not watched():
         yield lambda done, total: None
@@ -111,6 +114,16 @@ def progress(
         TimeRemainingColumn,
     )
 
+    moved_at = time.monotonic()
+
+    class PatientProgress(Progress):
+        """Explains why nothing moves."""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from super().get_renderables()
+            if silence and time.monotonic() - moved_at > _PATIENCE_S:
+                yield visible(silence)
+
     columns = (
         TextColumn(label),
         BarColumn(),
@@ -118,10 +131,12 @@ def progress(
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+    with PatientProgress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=expected or None, rate="")
 
         def move(done: int, total: int) -> None:
+            nonlocal moved_at
+            moved_at = time.monotonic()
             speed = bar.tasks[0].speed
             rate = f"{speed:,.0f}/s" if speed else ""
             bar.update(task, completed=done, total=max(total, expected), rate=rate)

@@ -74,6 +74,12 @@ def delivery(
     return exit_code
 
 
+def announced(events: int, url: str) -> None:
+    """Say before the first request what is about to go where."""
+    if events:
+        say(f"delivering {plural(events, 'event')} to {url}", err=True)
+
+
 def _summary(drain: DrainReport, *, verbose: bool) -> None:
     say(f"{plural(drain.selected, 'event')} to {drain.endpoint}")
     counted = [(getattr(drain, name), _WORDS[name]) for name in SUMMED]

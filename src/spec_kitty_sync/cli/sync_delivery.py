@@ -98,8 +98,9 @@ def now(
         return render_sync.preview(preview, as_json=as_json)
     if chosen.redeliver:
         render_sync.redelivery(api.preview(settings, redeliver=True))
-    expected = 0 if as_json else _expected(settings, chosen.limit)
-    with stop_on_signals() as stop, render.progress(quiet=as_json, expected=expected) as watch:
+    expected, silence = (0, "") if as_json else _announce(settings, chosen.limit)
+    bar = render.progress(quiet=as_json, expected=expected, silence=silence)
+    with stop_on_signals() as stop, bar as watch:
         result = api.deliver(settings, chosen, report=report, watch=watch, stop=stop)
     code = stop.exit_code(result.exit_code)
     result = replace(result, target=target)
@@ -108,9 +109,20 @@ def now(
     )
 
 
-def _expected(settings: Settings, limit: int | None) -> int:
-    """Return how many events a bar has to reach; nobody looks at one in a pipe."""
+def _announce(settings: Settings, limit: int | None) -> tuple[int, str]:
+    """Say at a terminal what is about to go where; return how many events a bar has to reach,
+    and what to say while the server is silent.
+    """
     if not render.watched():
-        return 0
-    waiting = api.status(settings).total_pending
-    return waiting if limit is None else min(waiting, limit)
+        return 0, ""
+    from spec_kitty_sync._http import DEFAULT_DEADLINE_S
+    from spec_kitty_sync.cli import render_sync
+
+    report = api.status(settings)
+    expected = report.total_pending if limit is None else min(report.total_pending, limit)
+    url = report.target_authority.resolved_server_url
+    if url is None or report.auth.blocked:
+        return expected, ""
+    render_sync.announced(expected, url)
+    limit_s = f"{DEFAULT_DEADLINE_S:.0f} s"
+    return expected, f"waiting for an answer of {url} (up to {limit_s} for each request)"
