@@ -6,7 +6,7 @@ import json
 import math
 
 from spec_kitty_sync.conformance import stub
-from spec_kitty_sync.conformance.producer_trial import ProducerTrial
+from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed
 from spec_kitty_sync.conformance.stub import StubReply, StubRequest, StubServer
 from spec_kitty_sync.conformance.suite import Case, check, rows
 
@@ -234,7 +234,7 @@ def lost_answer_ends_in_duplicate(t: ProducerTrial, case: Case) -> None:
     t.expect(
         sorted(set(t.stub.seen_ids)) == sorted(ids),
         expected="the same three ids are sent again, and no others",
-        got=lambda: f"ids seen: {sorted(set(t.stub.seen_ids))}",
+        got=lambda: f"ids seen: {listed(sorted(set(t.stub.seen_ids)))}",
     )
     t.expect_delivered(ids)
     t.expect_count("undelivered", 0, "duplicate means delivered")

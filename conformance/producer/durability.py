@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from spec_kitty_sync.conformance import stub
-from spec_kitty_sync.conformance.producer_trial import ProducerTrial, captured_by, note
+from spec_kitty_sync.conformance.producer_trial import ProducerTrial, captured_by, listed, note
 from spec_kitty_sync.conformance.suite import Case, check, rows
 
 _MOMENTS = (0.2, 0.4, 0.55, 0.7, 0.85, 0.95)
@@ -78,7 +78,7 @@ def capture_comes_first(t: ProducerTrial, case: Case) -> None:
     t.expect(
         bool(found) and t.stub.stored_ids == found[:1],
         expected="the event arrives once a server is there",
-        got=lambda: f"captured {found}, arrived {t.stub.stored_ids}",
+        got=lambda: f"captured {listed(found)}; arrived {listed(t.stub.stored_ids)}",
     )
 
 
@@ -93,7 +93,7 @@ def another_server_gets_everything(t: ProducerTrial, case: Case) -> None:
     t.expect(
         other.stored_ids == ids,
         expected="a second server gets the same events",
-        got=lambda: f"{other.stored_ids}",
+        got=lambda: f"it has {listed(other.stored_ids)}",
     )
     second = [one.body for one in captured_by(other)]
     t.expect(second == first, expected="the same bytes for both servers", got="they differ")

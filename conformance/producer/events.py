@@ -9,7 +9,7 @@ from spec_kitty_sync.conformance import producer_events as rules
 from spec_kitty_sync.conformance.builder import EXAMPLES
 from spec_kitty_sync.conformance.probe import NotApplicable
 from spec_kitty_sync.conformance.producer_events import Breach, Captured
-from spec_kitty_sync.conformance.producer_trial import ProducerTrial, note
+from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed, note
 from spec_kitty_sync.conformance.stub import per_event, rejected
 from spec_kitty_sync.conformance.suite import Case, check, rows
 from spec_kitty_sync.events.registry import default_registry
@@ -79,7 +79,7 @@ def id_stays_on_every_send(t: ProducerTrial, case: Case) -> None:
     t.expect(
         sorted(again) == sorted(first) == sorted(t.stub.seen_ids[:2]),
         expected="both are sent again under the ids that `emit` printed",
-        got=lambda: f"captured {first}, sent {t.stub.seen_ids}",
+        got=lambda: f"captured {listed(first)}; sent {listed(t.stub.seen_ids)}",
     )
 
 
@@ -121,12 +121,12 @@ def clock_increases(t: ProducerTrial, case: Case) -> None:
     t.expect(
         len(set(found)) == 4 and all(type(one) is int for one in found),
         expected="four events with four clocks",
-        got=lambda: f"clocks {found}",
+        got=lambda: f"clocks {listed(found)}",
     )
     t.expect(
         case.name != "restart" or found == sorted(found),
         expected="the clock rises from one process to the next",
-        got=lambda: f"clocks {found}",
+        got=lambda: f"clocks {listed(found)}",
     )
 
 

@@ -169,6 +169,7 @@ def explain(check_id: str) -> None:
     Example:
       spec-kitty conformance explain SKR-BAT-04
     """
+    from spec_kitty_sync.conformance.catalogue import kind_of
     from spec_kitty_sync.conformance.explain import explain_lines
 
     try:
@@ -176,7 +177,7 @@ def explain(check_id: str) -> None:
     except KeyError as exc:
         raise UsageError(
             f"there is no check {check_id}",
-            remedy="Run `spec-kitty conformance receiver --list` to see all.",
+            remedy=f"Run `spec-kitty conformance {kind_of(check_id.upper())} --list` to see all.",
         ) from exc
     click.echo("\n".join(lines))
 
@@ -224,8 +225,13 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
             namespace=None if same_ids else fresh,
             tell=lambda step: click.echo(f"  {step.line}"),
         )
-    except (CapsuleError, NoConnection, ValueError) as exc:
-        raise UsageError(str(exc), remedy="Give a capsule of a run and a URL with --to.") from exc
+    except CapsuleError as exc:
+        remedy = (
+            "Give a .json of a finding from the report folder; the next run that asks its check"
+        )
+        raise UsageError(str(exc), remedy=f"{remedy} replaces it.") from exc
+    except (NoConnection, ValueError) as exc:
+        raise UsageError(str(exc), remedy="Give the URL of a receiver with --to.") from exc
     verdict = "is answered as before" if repeated else "is answered differently now"
     click.echo(f"step {content['step']} {verdict}")
     sys.exit(1 if repeated else 0)

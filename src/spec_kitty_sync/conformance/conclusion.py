@@ -79,8 +79,10 @@ def write_reports(
     folder = prepared.options.report
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    asked = {check_id for check_id, _ in expected if not prepared.options.events}
     for old in folder.glob("SK[RPM]-???-[0-9][0-9]*"):
-        old.unlink()  # capsules of an earlier run would be taken for this one's
+        if old.name.split(".")[0] in asked:
+            old.unlink()  # what an earlier run found would be taken for what this one found
     found, namespace = prepared.found, prepared.namespace
     facts = RunFacts(
         url=prepared.subject,

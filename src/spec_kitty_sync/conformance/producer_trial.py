@@ -35,6 +35,11 @@ def note(text: str = "hi", wp_id: str = "WP01") -> JsonObject:
     return {"wp_id": wp_id, "entry_type": "note", "entry_content": text}
 
 
+def listed(values: Iterable[object]) -> str:
+    """Return *values* as a person would write them."""
+    return ", ".join(map(str, values)) or "none"
+
+
 def captured_by(stub: StubServer) -> list[Captured]:
     """Return every event that *stub* has seen, byte for byte, repeats included."""
     return [
