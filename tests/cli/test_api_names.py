@@ -6,9 +6,9 @@ from spec_kitty_sync import api
 
 NAMES = (
     "DeliveryResult Progress archive back_up choose_mode choose_server configured_server"
-    " deliver diagnose discard doctor emit emit_fields export for_target gc list_events log"
-    " login login_state logout mode preview replace restore retry set_target_active show"
-    " show_target status stored_lines target targets verify watch"
+    " confirm_target deliver diagnose discard doctor emit emit_fields export for_target gc"
+    " list_events log login login_state logout mode preview replace restore retry"
+    " set_target_active show show_target status stored_lines target targets verify watch"
 )
 
 

@@ -151,7 +151,8 @@ def test_a_server_that_nothing_was_ever_sent_to_is_stalled_too(
     """Events that wait for a configured server from the first day on are noticed; kept ones not."""
     desk.put(make_event(1))
     desk.sql("UPDATE event_journal SET appended_at_ms = appended_at_ms - ?", 25 * HOUR_MS)
-    assert desk.json("sync", "status", "--check")["attention"] == []
+    report = desk.json("sync", "status", "--check", code=3)
+    assert [each["code"] for each in report["attention"]] == ["blocked_no_target"]
     desk.run("sync", "server", receiver.url)
     report = desk.json("sync", "status", "--check", code=3)
     assert [each["code"] for each in report["attention"]] == ["stalled"]

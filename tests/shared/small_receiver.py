@@ -33,6 +33,7 @@ class SmallReceiver:
         self.judge: Callable[[dict[str, Any]], Verdict] = accept
         self.answer: tuple[int, dict[str, Any], dict[str, str]] | None = None
         self.page: tuple[int, bytes] | None = None
+        self.says_of_itself = {"environment_name": "small"}
         self.token: str | None = None
         self.logins = 0
         self.refreshes = True
@@ -46,7 +47,7 @@ class SmallReceiver:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self._send(200, {"status": "ok", "environment_name": "small"}, {})
+                self._send(200, {"status": "ok", **receiver.says_of_itself}, {})
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -172,6 +172,17 @@ def set_target_active(settings: Settings, name: str, *, active: bool) -> TargetS
     return set_active(settings, name, active=active)
 
 
+def confirm_target(settings: Settings, name: str) -> TargetSummary:
+    """Note that a target's server still has what was delivered, whatever it calls itself now.
+
+    Raises:
+        TargetNotFoundError: no target has that number or address.
+    """
+    from spec_kitty_sync.sync.target_list import confirm
+
+    return confirm(settings, name)
+
+
 def retry(settings: Settings, choice: RetryChoice) -> Retried:
     """Open the chosen events for the present target again.
 

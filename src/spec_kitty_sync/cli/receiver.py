@@ -124,7 +124,7 @@ def serve(host: str, port: int, **options: Any) -> None:
         return
     with ExitStack() as stack:
         settings = _settings(options, stack)
-        _warn(settings)
+        _warn(settings, lasting=options["database"] is not None)
         serve.serve(
             settings,
             host=host,
@@ -218,8 +218,10 @@ def _database(address: str | None, stack: ExitStack) -> Path | str:
     return Path(folder) / "receiver.db"
 
 
-def _warn(settings: Settings) -> None:
+def _warn(settings: Settings, *, lasting: bool) -> None:
     for fault in settings.faults:
         click.echo(f"FAULT {fault}: this receiver is broken on purpose", err=True)
+    if not lasting:
+        click.echo("no --database: what is stored here is gone when this receiver ends", err=True)
     if settings.open_to_all:
         click.echo("no authentication: everyone who reaches the port may write", err=True)

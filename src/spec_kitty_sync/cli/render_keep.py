@@ -90,6 +90,15 @@ def target_changed(each: TargetSummary, *, as_json: bool) -> int:
     return 0
 
 
+def target_confirmed(each: TargetSummary, *, as_json: bool) -> int:
+    """Print that a target's data was said to be there."""
+    if as_json:
+        print_json(each)
+    else:
+        say(f"target {each.target_id} {each.url} counts as having what was delivered")
+    return 0
+
+
 def gc(result: GcResult, *, as_json: bool, err: bool = False) -> int:
     """Print what went, or would go."""
     if as_json:

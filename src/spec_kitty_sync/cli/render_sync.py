@@ -159,11 +159,15 @@ def _what_waits(report: StatusReport, target: str | None) -> None:
         say(f"{plural(parked, 'event')} parked: not sent again until you say so.")
         say("  → `spec-kitty sync show --state dead_letter` lists them; mend the cause, then")
         say("    `spec-kitty sync retry --dead --terminal`.")
+    reset = [each for each in report.attention if each.code == "server_reset"]
+    for each in reset:
+        click.echo(wrapped(visible(each.message), indent=4, first="  ! "))
+        click.echo(wrapped(each.remedy, indent=6, first="    → "))
     rest = report.delivery_ledger.undelivered
     if rest:
         say(f"{plural(rest, 'event')} still to deliver.")
         _when_asked_again(report, target)
-    elif not (report.legacy_sources.waiting or parked or conflicts):
+    elif not (report.legacy_sources.waiting or parked or conflicts or reset):
         say(_when_nothing_waits(report))
 
 

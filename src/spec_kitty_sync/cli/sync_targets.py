@@ -64,6 +64,23 @@ def retire_target(target: str, home: Path | None, as_json: bool) -> int:
     return render_keep.target_changed(done, as_json=as_json)
 
 
+@targets.command("confirm")
+@click.argument("target", metavar="TARGET")
+@home_option
+@json_option
+def confirm_target(target: str, home: Path | None, as_json: bool) -> int:
+    """Say that a server which answers as another deployment still has what was delivered.
+
+    Where its data is gone, `spec-kitty sync now --redeliver` sends everything again instead.
+
+    \b
+    Example:
+      spec-kitty sync targets confirm 1
+    """
+    done = api.confirm_target(settings_from(home), target)
+    return render_keep.target_confirmed(done, as_json=as_json)
+
+
 @targets.command("restore")
 @click.argument("target", metavar="TARGET")
 @home_option

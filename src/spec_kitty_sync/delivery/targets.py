@@ -23,6 +23,7 @@ __all__ = [
     "Target",
     "TargetRegistry",
     "canonical_url",
+    "looks_reset",
     "origin",
 ]
 
@@ -219,7 +220,7 @@ class TargetRegistry:
             conn.execute(_ADD_HISTORY, (*values, target_id, self._clock.now_ms()))
         if not before.known:
             return None
-        return DeploymentChange(before, seen, _looks_reset(before, seen))
+        return DeploymentChange(before, seen, looks_reset(before, seen))
 
     def deployments(self, target_id: int) -> tuple[tuple[int, Deployment], ...]:
         """Return every deployment seen behind this target, with when it was first seen."""
@@ -267,7 +268,9 @@ def _completed(seen: Deployment, before: Deployment) -> Deployment:
     )
 
 
-def _looks_reset(before: Deployment, after: Deployment) -> bool:
+def looks_reset(before: Deployment, after: Deployment) -> bool:
+    """Whether the instance or its environment is another one, so that its data may be gone."""
+
     def differs(old: str | None, new: str | None) -> bool:
         return bool(old and new and old != new)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
+from spec_kitty_sync._clock import utc_iso
 from spec_kitty_sync._words import plural, verb
+from spec_kitty_sync.delivery.targets import Deployment, Target, looks_reset
 from spec_kitty_sync.sync.status_report import (
     Attention,
     AuthSection,
@@ -20,7 +23,17 @@ from spec_kitty_sync.sync.target_authority import OverrideMode, ResolvedSyncTarg
 
 _NOW = "Run `spec-kitty sync now`."
 # What the operator chose, or what is said elsewhere in the report.
-_BY_CHOICE = frozenset({"local_retention", "no_target", "target_conflict", "offline"})
+_BY_CHOICE = frozenset({"local_retention", "target_conflict", "offline"})
+_ADDRESS = "Check the address; `spec-kitty sync server URL` changes it. Then `spec-kitty sync now`."
+_NETWORK = "Check the network and the server, then run `spec-kitty sync now`."
+_LOGIN = "Run `spec-kitty auth login`, then `spec-kitty sync now`."
+_AFTER_STOP = MappingProxyType(
+    {
+        **dict.fromkeys(("not_found", "redirected", "unexpected_answer", "target_url"), _ADDRESS),
+        **dict.fromkeys(("offline", "tls", "server_down"), _NETWORK),
+        **dict.fromkeys(("auth_expired", "forbidden"), _LOGIN),
+    }
+)
 _HELD_ELSEWHERE = frozenset({"migration_conflict", "other_team"})
 
 
@@ -38,6 +51,8 @@ def target_attention(resolved: ResolvedSyncTarget) -> Iterator[Attention]:
 
 def auth_attention(auth: AuthSection, ledger: LedgerSection, remedy: str) -> Iterator[Attention]:
     """Yield the closed gate that keeps events here; *remedy* opens it."""
+    if auth.blocked == "no_target":
+        remedy += " If they are to stay here: `spec-kitty sync mode LOCAL_RETENTION`."
     if auth.blocked is not None and auth.blocked not in _BY_CHOICE and ledger.undelivered:
         yield Attention(
             f"blocked_{auth.blocked}",
@@ -67,6 +82,59 @@ def connection_attention(connection: ConnectionSection, remedy: str) -> Iterator
             connection.error or "the server answers something else",
             "Check the address; `spec-kitty sync server URL` changes it.",
         )
+
+
+def stop_attention(background: BackgroundSection, ledger: LedgerSection) -> Iterator[Attention]:
+    """Yield why the last attempt ended early, if events still wait and nobody stopped it."""
+    stop = background.last_stop
+    if stop in (None, "interrupted") or not ledger.undelivered or background.drain_running:
+        return
+    waiting = f"{plural(ledger.undelivered, 'event')} {verb(ledger.undelivered, 'waits', 'wait')}"
+    words = stop.replace("_", " ")
+    yield Attention(
+        "last_attempt_stopped",
+        f"{waiting}: the last attempt stopped: {words}",
+        _AFTER_STOP.get(stop, "Run `spec-kitty sync now`; it says what is in the way."),
+    )
+
+
+def rejected_attention(ledger: LedgerSection) -> Iterator[Attention]:
+    """Yield events that the server rejected and that are not parked yet."""
+    if ledger.rejected:
+        yield Attention(
+            "rejected_events",
+            f"{plural(ledger.rejected, 'event')} {verb(ledger.rejected, 'was', 'were')} rejected, "
+            "and will be tried again",
+            "`spec-kitty sync show --state rejected` lists them; correct one with `spec-kitty sync "
+            "replace EVENT_ID --file F`, or give it up with `spec-kitty sync discard EVENT_ID "
+            "--reason TEXT`.",
+        )
+
+
+def reset_attention(
+    target: Target, seen_at: int | None, *, now: ConnectionSection, this_run: bool
+) -> Iterator[Attention]:
+    """Yield that the server may have lost what was delivered to it.
+
+    *seen_at*: a drain met another deployment and nobody acted since. *now* is what the server says
+    to `--check`. *this_run*: the target is that of one run only, and has to be named.
+    """
+    answer = Deployment(now.server_instance_id, now.deployment_id, now.environment_name)
+    changed_now = looks_reset(target.deployment, answer) and target.last_delivery_at is not None
+    if seen_at is None and not changed_now:
+        return
+    since = f" since {utc_iso(seen_at)}" if seen_at is not None else ""
+    again = "`spec-kitty sync now --redeliver`"
+    if this_run:
+        again = f"`spec-kitty sync now --redeliver --target {target.target_id}`"
+    way = "else the next `spec-kitty sync now` goes on where it stood."
+    if seen_at is not None:
+        way = f"if it is still there, `spec-kitty sync targets confirm {target.target_id}`."
+    yield Attention(
+        "server_reset",
+        f"{target.url} answers as another deployment{since}: what was delivered before may be gone",
+        f"If its data is gone, run {again}; {way}",
+    )
 
 
 def delivery_attention(

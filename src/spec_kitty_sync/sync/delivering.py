@@ -112,11 +112,12 @@ def _drain(
     workspace: Workspace, situation: Situation, choices: DrainChoices, options: DrainOptions
 ) -> DrainReport:
     target = _in_use(workspace.active_target())
+    health = ask_health(target.url, workspace.config)
+    learn(workspace, target, health)
+    # After that: a new epoch answers for whatever deployment was seen before it.
     if choices.redeliver:
         locks_dir = workspace.settings.home.locks_dir
         target = redeliver(workspace.store, target, locks_dir=locks_dir, clock=workspace.clock)
-    health = ask_health(target.url, workspace.config)
-    learn(workspace, target, health)
     retry = RetrySemantics(max_rejections=workspace.config.max_retries)
     if choices.wait_s is not None:
         retry = replace(retry, wait_s=choices.wait_s)
@@ -150,11 +151,7 @@ def learn(workspace: Workspace, target: Target, health: Health) -> None:
         workspace.targets.limit_events(target.target_id, health.max_event_bytes)
     change = workspace.targets.see_deployment(target.target_id, health.deployment)
     if change is not None and change.reset_suspected:
-        _LOG.warning(
-            "%s answers as another deployment than before: if its data is gone, "
-            "`spec-kitty sync now --redeliver` sends everything again",
-            target.url,
-        )
+        _LOG.warning("%s answers as another deployment than before", target.url)
 
 
 def _write_down(runs: BlockedRuns, situation: Situation, report: DrainReport) -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
 from spec_kitty_sync._locks import is_locked
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync.delivery.resets import reset_seen_at
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.event_journal.counting import newest_appended_at, oldest_retained
 from spec_kitty_sync.sync import attention
@@ -19,6 +20,7 @@ from spec_kitty_sync.sync.legacy_status import legacy_queue, legacy_section, mig
 from spec_kitty_sync.sync.standing import Standing, delivered_to, read_standing
 from spec_kitty_sync.sync.status_report import (
     SCHEMA_VERSION,
+    Attention,
     BackgroundSection,
     BlockedEvents,
     ConnectionSection,
@@ -35,6 +37,7 @@ from spec_kitty_sync.sync.status_report import (
     TargetSummary,
     TerminalSection,
 )
+from spec_kitty_sync.sync.target_authority import OverrideMode
 from spec_kitty_sync.sync.workspace import Workspace, read_workspace
 
 STALLED_AFTER_HOURS = 24
@@ -85,11 +88,18 @@ def _report(
     service = read_service(settings.home, clock=clock)
     wanted = auth.section.blocked not in ("local_retention", "no_target")
     background = _background(workspace, standing, service, wanted=wanted)
-    found = (
+    reset = _reset(workspace, standing, auth, connection)
+    in_the_way = (
         *attention.target_attention(auth.resolved),
         *attention.auth_attention(auth.section, standing.ledger, auth.remedy),
         *attention.connection_attention(connection, auth.login_remedy),
+    )
+    found = (
+        # What stands in the way now says more than how the last attempt ended.
+        *(in_the_way or attention.stop_attention(background, standing.ledger)),
+        *reset,
         *attention.delivery_attention(background, terminal),
+        *attention.rejected_attention(standing.ledger),
         *attention.migration_attention(legacy, migration),
         *attention.hold_attention(held),
         *attention.ledger_attention(standing.unaccounted),
@@ -101,7 +111,7 @@ def _report(
         exit_code=3 if check and found else 0,
         generated_at=utc_iso(clock.now_ms()),
         home=str(settings.home.root),
-        summary=_in_one_line(standing, held, terminal, legacy, auth),
+        summary=_in_one_line(standing, held, terminal, legacy, auth, reset=bool(reset)),
         active_queue=_active_queue(settings, stats),
         legacy_queue=legacy_queue(settings.home, legacy),
         total_pending=stats.total_pending,
@@ -285,6 +295,23 @@ def _stalled_since(standing: Standing, now_ms: int) -> int | None:
     return since if now_ms - since > STALLED_AFTER_HOURS * _HOUR_MS else None
 
 
+def _reset(
+    workspace: Workspace | None,
+    standing: Standing,
+    auth: AuthStanding,
+    connection: ConnectionSection,
+) -> tuple[Attention, ...]:
+    if workspace is None or standing.target is None:
+        return ()
+    found = attention.reset_attention(
+        standing.target,
+        reset_seen_at(workspace.store, standing.target, clock=workspace.clock),
+        now=connection,
+        this_run=auth.resolved.override_mode is OverrideMode.PROCESS_OVERRIDE,
+    )
+    return tuple(found)
+
+
 def _drain_running(workspace: Workspace | None, target: Target | None) -> bool:
     if workspace is None or target is None:
         return False
@@ -298,6 +325,8 @@ def _in_one_line(
     terminal: TerminalSection,
     legacy: LegacySection,
     auth: AuthStanding,
+    *,
+    reset: bool,
 ) -> str:
     parts = []
     if standing.ledger.undelivered:
@@ -309,6 +338,8 @@ def _in_one_line(
         parts.append(f"{legacy.waiting} in queues of older versions")
     if terminal.count:
         parts.append(f"{terminal.count} parked")
+    if reset:
+        parts.append("the server may have lost what was delivered")
     if not parts:
         parts.append("everything delivered" if standing.groups else "the journal is empty")
     if standing.ledger.undelivered and auth.section.blocked is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spec_kitty_sync._clock import utc_iso
+from spec_kitty_sync.delivery.resets import confirm_data
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.delivery.urls import canonical_url
 from spec_kitty_sync.errors import TargetNotFoundError, TargetUrlError
@@ -74,6 +75,18 @@ def set_active(settings: Settings, name: str, *, active: bool) -> TargetSummary:
         target = _named(workspace, name)
         change = workspace.targets.restore if active else workspace.targets.retire
         return target_summary(workspace, change(target.target_id))
+
+
+def confirm(settings: Settings, name: str) -> TargetSummary:
+    """Note that the server behind target *name* still has what was delivered to it.
+
+    Raises:
+        TargetNotFoundError: no target, or more than one, is meant.
+    """
+    with open_workspace(settings) as workspace:
+        target = _named(workspace, name)
+        confirm_data(workspace.store, target, clock=workspace.clock)
+        return target_summary(workspace, target)
 
 
 def _named(workspace: Workspace, name: str) -> Target:

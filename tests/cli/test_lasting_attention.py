@@ -1,0 +1,127 @@
+"""What an operator has to look at stays in the report until it is dealt with."""
+
+from __future__ import annotations
+
+import pytest
+from desk import Desk, make_event
+from receiver_server import start_server
+from small_receiver import SmallReceiver, accept, reject
+
+
+def wants(desk: Desk, *, code: int = 3) -> dict[str, str]:
+    """Return what `sync status --check` points at, with the remedy of each."""
+    report = desk.json("sync", "status", "--check", code=code)
+    return {each["code"]: each["remedy"] for each in report["attention"]}
+
+
+@pytest.fixture
+def emptied(desk: Desk, receiver: SmallReceiver) -> Desk:
+    """A desk whose server took an event, and then came back as another one."""
+    receiver.says_of_itself = {"server_instance_id": "first"}
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    desk.json("sync", "now")
+    assert wants(desk, code=0) == {}
+    receiver.says_of_itself = {"server_instance_id": "second"}
+    return desk
+
+
+def test_check_sees_another_deployment_before_anything_is_sent_to_it(emptied: Desk):
+    """The server's own word is enough: no delivery has to meet it first."""
+    assert "sync now --redeliver" in wants(emptied)["server_reset"]
+
+
+def test_another_deployment_is_pointed_at_until_everything_is_delivered_again(
+    emptied: Desk, receiver: SmallReceiver
+):
+    """Neither `sync now` nor `sync status` calls it all delivered; --redeliver ends that."""
+    for _ in range(2):
+        printed = emptied.run("sync", "now").out
+        assert "what was delivered before may be gone" in " ".join(printed.split())
+        assert "Everything delivered" not in printed
+    assert "Everything delivered" not in emptied.run("sync", "status").out
+    assert "spec-kitty sync targets confirm 1" in wants(emptied)["server_reset"]
+    assert "Everything delivered." in emptied.run("sync", "now", "--redeliver").out
+    assert wants(emptied, code=0) == {}
+    assert len(receiver.events) == 2
+
+
+def test_redelivery_to_another_deployment_needs_no_run_before_it(emptied: Desk):
+    """Who redelivers at once has dealt with it."""
+    assert "Everything delivered." in emptied.run("sync", "now", "--redeliver").out
+    assert wants(emptied, code=0) == {}
+
+
+def test_another_deployment_is_forgotten_when_its_data_is_confirmed(
+    emptied: Desk, receiver: SmallReceiver
+):
+    """A server that moved with its data is confirmed once; the next change counts again."""
+    emptied.run("sync", "now")
+    assert emptied.run("sync", "targets", "confirm", "1").code == 0
+    assert wants(emptied, code=0) == {}
+    assert "Everything delivered." in emptied.run("sync", "now").out
+    receiver.says_of_itself = {"server_instance_id": "third"}
+    emptied.run("sync", "now")
+    assert set(wants(emptied)) == {"server_reset"}
+
+
+def test_a_server_that_took_nothing_has_lost_nothing(desk: Desk, receiver: SmallReceiver):
+    """Another deployment before the first delivery is no reason to look."""
+    receiver.says_of_itself = {"server_instance_id": "first"}
+    desk.run("sync", "server", receiver.url)
+    desk.run("sync", "now")
+    receiver.says_of_itself = {"server_instance_id": "second"}
+    desk.put(make_event(1))
+    desk.run("sync", "now")
+    assert wants(desk, code=0) == {}
+
+
+def test_a_stopped_attempt_is_pointed_at_until_one_gets_through(
+    desk: Desk, receiver: SmallReceiver
+):
+    """Events that wait behind a 404 come with the command that changes the address."""
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    receiver.answer = (404, {}, {})
+    desk.run("sync", "now")
+    plain = desk.json("sync", "status")
+    (found,) = plain["attention"]
+    assert (found["code"], plain["exit_code"]) == ("last_attempt_stopped", 0)
+    assert "`spec-kitty sync server URL`" in found["remedy"]
+    receiver.answer = None
+    desk.run("sync", "now")
+    assert desk.json("sync", "status")["attention"] == []
+
+
+def test_events_without_a_server_are_pointed_at(desk: Desk):
+    """Waiting events of a machine that has no server come with the command that names one."""
+    assert wants(desk, code=0) == {}
+    desk.put(make_event(1))
+    assert "`spec-kitty sync server URL`" in wants(desk)["blocked_no_target"]
+    desk.run("sync", "mode", "LOCAL_RETENTION")
+    assert wants(desk, code=0) == {}
+
+
+def test_a_rejected_event_is_pointed_at_before_it_is_parked(desk: Desk, receiver: SmallReceiver):
+    """It is tried again by itself, but somebody may mend it sooner."""
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    receiver.judge = reject("the field x is missing", "schema")
+    desk.run("sync", "now")
+    assert "sync show --state rejected" in wants(desk)["rejected_events"]
+    receiver.judge = accept
+    desk.sql("UPDATE delivery_ledger SET not_before = 0")
+    desk.run("sync", "now")
+    assert wants(desk, code=0) == {}
+
+
+@pytest.mark.parametrize(("options", "said"), [((), True), (("--database", "r.db"), False)])
+def test_receiver_without_a_database_says_that_it_forgets(
+    desk: Desk, options: tuple[str, ...], *, said: bool
+):
+    """Its first lines say that what it takes is gone when it ends."""
+    server = start_server("--no-auth", *options)
+    assert server.process is not None
+    server.process.terminate()
+    printed = server.process.communicate(timeout=60)[1]
+    assert ("no --database: what is stored here is gone" in printed) is said
