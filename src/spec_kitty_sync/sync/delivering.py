@@ -151,7 +151,11 @@ def learn(workspace: Workspace, target: Target, health: Health) -> None:
         workspace.targets.limit_events(target.target_id, health.max_event_bytes)
     change = workspace.targets.see_deployment(target.target_id, health.deployment)
     if change is not None and change.reset_suspected:
-        _LOG.warning("%s answers as another deployment than before", target.url)
+        _LOG.warning(
+            "%s answers as another deployment than before: if its data is gone, "
+            "`spec-kitty sync now --redeliver` sends everything again",
+            target.url,
+        )
 
 
 def _write_down(runs: BlockedRuns, situation: Situation, report: DrainReport) -> None:
