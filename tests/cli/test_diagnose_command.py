@@ -339,3 +339,28 @@ def test_schemas_make_a_type_known(tmp_path: Path) -> None:
 def test_broken_schema_directory_is_refused(tmp_path: Path) -> None:
     """A directory without schemas is refused before anything is judged."""
     assert run("-", "--schemas", tmp_path, stdin=lines(GOOD)).returncode == 2
+
+
+def test_last_line_says_how_many_can_be_sent_and_why_others_stay() -> None:
+    """Valid is one thing, leaving the machine another: both are counted, in text and in JSON."""
+    events = [
+        {**GOOD, "event_id": f"01KA00000000000000000000{number}", **changes}
+        for number, changes in (
+            (10, {}),
+            (11, {"lamport_clock": -1}),
+            (12, {"project_uuid": None}),
+            (13, {"data_tier": 0}),
+            (14, {"schema_version": "9.0.0"}),
+        )
+    ]
+    text = run("-", stdin=lines(*events) + b"garbage\n").stdout.decode()
+    last = " ".join(text.split("invalid, 1 unreadable.")[1].split())
+    assert last.startswith("2 can be sent, 3 cannot leave this machine: 1 ")
+    assert {each.strip(".") for each in last.split(": ")[1].split(", ")} == {
+        "1 local_only", "1 no_identity", "1 schema_version_unsupported",
+    }  # fmt: skip
+    report = json.loads(run("-", "--json", stdin=lines(*events)).stdout)
+    assert report["summary"]["by_hold"] == {
+        "local_only": 1, "no_identity": 1, "schema_version_unsupported": 1,
+    }  # fmt: skip
+    assert run("-", stdin=lines(GOOD)).stdout.decode().endswith("\n1 can be sent.\n")

@@ -75,6 +75,8 @@ def json_lines(diagnosis: Diagnosis, listing: Listing) -> int:
     sys.stdout.flush()
     report = diagnosis.report()
     say(_headline(report), err=True)
+    if report.summary.total:
+        say(_leaving(report.summary), err=True)
     for source in report.sources:
         if source.problem:
             say(source.problem.message, err=True)
@@ -123,6 +125,8 @@ def text(diagnosis: Diagnosis, listing: Listing, asked: Sequence[str]) -> int:
     if wanted and (left := _count(report.summary, listing.only) - len(shown)) > 0:
         out.print(f"… and {left:,} more; --limit N or --json lists them.")
     out.print(visible(_headline(report)))
+    if report.summary.total:
+        out.print(visible(_leaving(report.summary)))
     for advice in dict.fromkeys(each.advice for each in report.sources if each.advice):
         out.print(visible(advice))
     return report.exit_code
@@ -153,6 +157,8 @@ def fix_plan(diagnosis: Diagnosis) -> int:
     for number, step in enumerate(steps, start=1):
         out.print(visible(f"{number}. {step}"), soft_wrap=True)
     out.print(visible(_headline(report)))
+    if report.summary.total:
+        out.print(visible(_leaving(report.summary)))
     return report.exit_code
 
 
@@ -243,6 +249,14 @@ def _headline(report: Report) -> str:
     sources = f" in {len(report.sources)} sources" if len(report.sources) > 1 else ""
     tail = f"; {unread} source{'s' * (unread > 1)} could not be read in full" if unread else ""
     return f"{counts.total:,} event{'s' * (counts.total != 1)}{sources}: {', '.join(parts)}{tail}."
+
+
+def _leaving(counts: Summary) -> str:
+    """Say how many can be sent, whatever is thought of them there, and why the others stay."""
+    stay = sum(counts.by_hold.values())
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts.by_hold.items())
+    tail = f", {stay:,} cannot leave this machine: {reasons}" if stay else ""
+    return f"{counts.sendable:,} can be sent{tail}."
 
 
 def _with_warnings(counts: Summary) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from spec_kitty_sync.diagnose.judge import Validate, judge
+from spec_kitty_sync.diagnose.leaving import reason_to_stay
 from spec_kitty_sync.diagnose.models import DiagnoseResult, Problem, Report, Source
 from spec_kitty_sync.diagnose.tally import Tally
 from spec_kitty_sync.errors import SpecKittyError, UsageError
-from spec_kitty_sync.events.registry import Registry
+from spec_kitty_sync.events.registry import Registry, default_registry
 from spec_kitty_sync.events.validation import Validator
 
 
@@ -73,10 +74,11 @@ class Diagnosis:
     def _of(self, source: Source) -> Iterator[DiagnoseResult]:
         counts = self._tally.open(source.name)
         validate, count, explain = self._validate, counts.add, self._tally.explain
+        registry = default_registry()
         try:
             for row in source.rows():
                 result = judge(row, validate)
-                count(result)
+                count(result, reason_to_stay(row, result, registry=registry))
                 if result.findings:
                     explain(result)
                 yield result

@@ -110,7 +110,10 @@ class DiagnoseResult(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of events. `total` = valid + invalid + unreadable; `warnings` is part of valid."""
+    """Counts of events. `total` = valid + invalid + unreadable; `warnings` is part of valid.
+
+    `by_hold`: those that cannot leave this machine, by reason; they may be valid.
+    """
 
     total: int = 0
     valid: int = 0
@@ -120,6 +123,12 @@ class Summary:
     by_type: Mapping[str, int] = field(default_factory=dict)
     by_category: Mapping[str, int] = field(default_factory=dict)
     by_code: Mapping[str, int] = field(default_factory=dict)
+    by_hold: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def sendable(self) -> int:
+        """How many can be sent; the receiver decides about those that are invalid."""
+        return self.total - self.unreadable - sum(self.by_hold.values())
 
 
 @dataclass(frozen=True)

@@ -104,14 +104,17 @@ class _SourceTally:
         self._categories: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()
         self._verdicts: Counter[str] = Counter()
+        self._holds: Counter[str] = Counter()
         self._plain = 0  # valid without a finding: most of them
 
     @property
     def judged(self) -> int:
         return self._plain + self._verdicts.total()
 
-    def add(self, result: DiagnoseResult) -> None:
-        """Count one result."""
+    def add(self, result: DiagnoseResult, hold: str | None = None) -> None:
+        """Count one result, and why it cannot leave."""
+        if hold is not None:
+            self._holds[hold] += 1
         event_type = (result.event_type or NO_TYPE)[:LONGEST_TYPE]
         types = self._by_type
         if event_type not in types and len(types) >= MOST_TYPES:
@@ -136,6 +139,7 @@ class _SourceTally:
             by_type=_ordered(self._by_type),
             by_category=_ordered(self._categories),
             by_code=_ordered(self._codes),
+            by_hold=_ordered(self._holds),
         )
 
 
@@ -154,6 +158,7 @@ def _sum(summaries: Iterable[Summary]) -> Summary:
     types: Counter[str] = Counter()
     categories: Counter[str] = Counter()
     codes: Counter[str] = Counter()
+    holds: Counter[str] = Counter()
     for each in summaries:
         total, valid = total + each.total, valid + each.valid
         warnings, invalid = warnings + each.warnings, invalid + each.invalid
@@ -161,7 +166,8 @@ def _sum(summaries: Iterable[Summary]) -> Summary:
         types.update(each.by_type)
         categories.update(each.by_category)
         codes.update(each.by_code)
+        holds.update(each.by_hold)
     return Summary(
         total, valid, warnings, invalid, unreadable,
-        _ordered(types), _ordered(categories), _ordered(codes),
+        _ordered(types), _ordered(categories), _ordered(codes), _ordered(holds),
     )  # fmt: skip

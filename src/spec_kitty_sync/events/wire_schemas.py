@@ -90,6 +90,7 @@ _SUMMARY: dict[str, Any] = {
     "properties": {
         **dict.fromkeys(("total", "valid", "warnings", "invalid", "unreadable"), _COUNT),
         **dict.fromkeys(("by_type", "by_category", "by_code"), _COUNTS),
+        "by_hold": {**_COUNTS, "description": "Events that cannot leave the machine, by reason."},
     },
 }
 
