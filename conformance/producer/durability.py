@@ -6,6 +6,7 @@ import os
 
 from spec_kitty_sync.conformance import stub
 from spec_kitty_sync.conformance.producer_trial import ProducerTrial, captured_by, listed, note
+from spec_kitty_sync.conformance.reply import last_words
 from spec_kitty_sync.conformance.suite import Case, check, rows
 
 _MOMENTS = (0.2, 0.4, 0.55, 0.7, 0.85, 0.95)
@@ -141,7 +142,7 @@ def unwritable_home_is_told(t: ProducerTrial, case: Case) -> None:
     t.expect(
         ran.exit_code not in {0} and "Traceback" not in ran.text and bool(ran.text),
         expected="an event that cannot be stored is refused in words, with an exit code",
-        got=lambda: f"exit code {ran.exit_code}: {ran.text[-300:]}",
+        got=lambda: f"exit code {ran.exit_code}: {last_words(ran.text, 300) or 'nothing printed'}",
         step=ran.step,
     )
 

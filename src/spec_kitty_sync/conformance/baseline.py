@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance.outcome import FOUND, CheckResult, Outcome
 
 
@@ -49,7 +50,7 @@ class Comparison:
     @property
     def lines(self) -> list[str]:
         """What a run prints about its baseline."""
-        lines = [f"baseline: {len(self.known)} known failures, {len(self.new)} new"]
+        lines = [f"baseline: {plural(len(self.known), 'known failure')}, {len(self.new)} new"]
         return lines + [f"baseline: {text}" for text in self.stale]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance.baseline import BaselineError, load_baseline
 from spec_kitty_sync.conformance.builder import Namespace
 from spec_kitty_sync.conformance.catalogue import Requirement, catalogue_path, load_catalogue
@@ -80,7 +81,7 @@ class Prepared:
         whole = total(tuple(row for row in self.rows() if row.capability in declared))
         lines = [
             f"conformance: {self.subject}, profile {options.profile},"
-            f" {cases} cases, at most {whole.requests} requests with"
+            f" {plural(cases, 'case')}, at most {whole.requests} requests with"
             f" {whole.events} events, seed {self.namespace.seed}"
         ]
         if options.token_on_command_line:

@@ -10,7 +10,7 @@ from spec_kitty_sync.conformance.consequence import consequence_of
 from spec_kitty_sync.conformance.excerpt import excerpt
 from spec_kitty_sync.conformance.exchange import Exchange
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
-from spec_kitty_sync.conformance.reply import grouped, shorten, visible
+from spec_kitty_sync.conformance.reply import grouped, last_words, shorten, visible
 from spec_kitty_sync.conformance.request_text import curl_command, headers_of
 
 _WIDTH = 100
@@ -87,7 +87,7 @@ def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
         printed = exchange.response.text if exchange.response else exchange.broke
         read = exchange.request.text
         lines = _line("read", shorten(read, 420)) if read else []
-        return lines + _line("printed", shorten(printed, 480) or "(nothing)")
+        return lines + _line("printed", last_words(printed, 480) or "(nothing)")
     heard = exchange.response.text if exchange.response else ""
     sent = excerpt(exchange.request.text, "events", about, heard)
     headers = headers_of(exchange)
@@ -157,5 +157,5 @@ def _line(label: str, text: str) -> list[str]:
     wrapped = textwrap.wrap(
         visible(text), _WIDTH - _LABEL - 2, break_long_words=True, break_on_hyphens=False
     ) or [""]
-    head = f"  {label:<{_LABEL}}{wrapped[0]}"
+    head = f"  {label:<{_LABEL - 1}} {wrapped[0]}"
     return [head] + [" " * (_LABEL + 2) + rest for rest in wrapped[1:]]

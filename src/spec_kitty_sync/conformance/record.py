@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance import exchange
 from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome
 
-_WORDS = {Outcome.WARNING: "SHOULD findings"}
+_NOUNS = {Outcome.WARNING: "SHOULD finding", Outcome.ERROR: "error"}
 
 
 def result_to_json(result: CheckResult) -> dict[str, Any]:
@@ -61,11 +62,13 @@ def summary_lines(
     """Return counts, and what did not run and why."""
     counts = Counter(result.outcome for result in results.values())
     words = [
-        f"{counts[outcome]} {_WORDS.get(outcome, outcome.value.replace('_', ' '))}"
+        plural(counts[outcome], _NOUNS[outcome])
+        if outcome in _NOUNS
+        else f"{counts[outcome]} {outcome.value.replace('_', ' ')}"
         for outcome in Outcome
         if counts[outcome]
     ]
-    lines = [f"{len(expected)} cases: {', '.join(words) or 'none ran'}"]
+    lines = [f"{plural(len(expected), 'case')}: {', '.join(words) or 'none ran'}"]
     for outcome in (Outcome.NOT_RUN, Outcome.NOT_APPLICABLE):
         reasons = Counter(one.reason for one in results.values() if one.outcome is outcome)
         word = outcome.value.replace("_", " ")

@@ -201,6 +201,16 @@ def shorten(text: str, limit: int = _SHORT) -> str:
     return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
 
 
+def last_words(text: str, limit: int) -> str:
+    """Return *text* as `shorten` does; of a traceback its last line, which names the error."""
+    lines = text.strip().splitlines()
+    for place, line in enumerate(lines):
+        if line.startswith("Traceback (most recent call last)"):
+            lines[place:] = ["Traceback …", lines[-1]]
+            break
+    return shorten("\n".join(lines), limit)
+
+
 def visible(text: str) -> str:
     """Return *text* with everything escaped that a terminal would act on or cannot show.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spec_kitty_sync.conformance import record
+from spec_kitty_sync.conformance.baseline import load_baseline
 from spec_kitty_sync.conformance.builder import Namespace
 from spec_kitty_sync.conformance.client import Address
 from spec_kitty_sync.conformance.conclusion import Conclusion, conclude, write_reports
@@ -84,6 +86,8 @@ class ConformanceRun:
         self.results: dict[tuple[str, str], CheckResult] = {}
         self.conclusion: Conclusion | None = None
         self.written: list[Path] = []
+        baseline = prepared.options.baseline
+        self.known = load_baseline(baseline) if baseline is not None else ()
         pace = _pace(prepared.options.rate)
         worker = str(_worker_input(config).get("workerid", ""))
         self.runner = prepared.runner(worker=worker, pace=pace)
@@ -140,7 +144,19 @@ class ConformanceRun:
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """Name the outcome in the kit's own words."""
         data = getattr(report, "spec_kitty", None)
-        return _STATUS[Outcome(data["outcome"])] if data is not None else None
+        if data is None:
+            return None
+        if self._excuse(record.result_from_json(data)):
+            return "known failure", "k", "KNOWN"
+        return _STATUS[Outcome(data["outcome"])]
+
+    def _excuse(self, result: CheckResult) -> str:
+        """Return why the baseline excuses *result*; nothing where it does not."""
+        if result.outcome is not Outcome.FAILED:
+            return ""
+        today = datetime.now(UTC).date()
+        live = (one for one in self.known if one.expires >= today and one.covers(result))
+        return next((one.reason for one in live), "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -171,6 +187,13 @@ class ConformanceRun:
                 row, options = self.runner.catalogue[result.check_id], self.prepared.options
                 text = render(row, result, options.report, options.url)
                 terminalreporter.line(f"{text}\n")
+        excused = [(one, self._excuse(one)) for one in self.results.values()]
+        if any(reason for _, reason in excused):
+            terminalreporter.section("known failures")
+            for result, reason in excused:
+                if reason:
+                    title = self.runner.catalogue[result.check_id].title
+                    terminalreporter.line(f"{result.name}  {title}: {reason}")
         terminalreporter.section("conformance")
         for line in record.summary_lines(self.results, self.selection):
             terminalreporter.line(line)

@@ -18,7 +18,7 @@ from spec_kitty_sync.conformance.adapter import Adapter, AdapterError
 from spec_kitty_sync.conformance.child import Child, Spawn, kill_group, spawn
 from spec_kitty_sync.conformance.exchange import RUN, Exchange, Request, Response
 from spec_kitty_sync.conformance.outcome import Finding
-from spec_kitty_sync.conformance.reply import CheckFailed, shorten
+from spec_kitty_sync.conformance.reply import CheckFailed, last_words, shorten
 from spec_kitty_sync.conformance.stub import StubReply, StubRequest, StubServer
 
 _FORGOTTEN: Final = ("SPEC_KITTY_", "SK_", "PYTEST_")
@@ -213,7 +213,9 @@ class Trial:
         self.expect(
             ran.exit_code in allowed,
             expected=f"`{ran.command}` exits with {_codes(allowed)}: {because}",
-            got=lambda: f"exit code {ran.exit_code}: {shorten(ran.text, 300)}",
+            got=lambda: (
+                f"exit code {ran.exit_code}: {last_words(ran.text, 300) or 'nothing printed'}"
+            ),
             step=ran.step,
         )
 

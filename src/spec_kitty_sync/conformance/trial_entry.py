@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance.adapter import (
     Adapter,
     AdapterError,
@@ -105,8 +106,9 @@ class TrialPrepared:
 
     def header(self, cases: int) -> list[str]:
         """Return who is judged, and by how many cases."""
-        what = f"{len(self.events)} events" if self.options.events else "run by its adapter"
-        first = f"conformance: {self.subject}, {what}, {cases} cases, seed {self.namespace.seed}"
+        judged = plural(len(self.events), "event") if self.options.events else "run by its adapter"
+        size = f"{judged}, {plural(cases, 'case')}, seed {self.namespace.seed}"
+        first = f"conformance: {self.subject}, {size}"
         return [first, *(f"note: {text}" for text in self.notes)]
 
 
