@@ -44,3 +44,21 @@ def test_targets_list_shows_long_addresses_whole(desk: Desk, receiver: SmallRece
     head, *rows = desk.run("sync", "targets", "list").out.splitlines()
     assert head.split() == ["no", "delivered", "last", "(UTC)", "state", "team", "address"]
     assert [row.split()[-1] for row in rows] == [long, receiver.url]
+
+
+def test_a_target_that_never_took_an_event_is_counted_and_named_where_gc_waits_for_it(
+    desk: Desk, receiver: SmallReceiver
+):
+    """A typo does not lengthen the report, and gc names the command that ends the wait for it."""
+    desk.put(make_event(1))
+    desk.run("sync", "now", "--target", "http://127.0.0.1:9")
+    desk.run("sync", "server", receiver.url)
+    desk.run("sync", "now")
+    status = desk.run("sync", "status").out
+    assert "1 that never took an event: `spec-kitty sync targets list`" in status
+    assert "http://127.0.0.1:9:" not in status
+    waiting = desk.run("sync", "gc").out
+    assert "gc waits for target 1 http://127.0.0.1:9, which has 0 events" in waiting
+    assert "`spec-kitty sync targets retire 1`" in waiting
+    desk.run("sync", "targets", "retire", "1")
+    assert "waits for" not in desk.run("sync", "gc").out

@@ -119,6 +119,10 @@ def gc(result: GcResult, *, as_json: bool, err: bool = False) -> int:
         verb = "could go" if result.dry_run else "removed"
         counted = plural(each.events, "event")
         say(f"{counted} {_KINDS.get(name, name)}: {size(each.bytes)} {verb}", err=err)
+    for waiting in result.waits_for:
+        number, has = waiting.target_id, plural(waiting.delivered_count, "event")
+        say(f"gc waits for target {number} {waiting.url}, which has {has}; where it is", err=err)
+        say(f"  gone for good: `spec-kitty sync targets retire {number}`", err=err)
     if result.freed_on_disk is not None:
         say(f"the file is {size(result.freed_on_disk)} smaller", err=err)
     if result.dry_run and result.events:

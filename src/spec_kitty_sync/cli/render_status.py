@@ -176,8 +176,12 @@ def _earlier_targets(report: StatusReport) -> Iterator[str]:
         return
     yield ""
     yield "earlier targets"
-    for other in others:
+    used = [each for each in others if each.last_delivery_at is not None or each.delivered_count]
+    for other in used:
         yield wrapped(visible(_target(other)), indent=4, first="  ")
+    unused = len(others) - len(used)
+    if unused:
+        yield f"  {unused:,} that never took an event: `spec-kitty sync targets list`"
 
 
 def _target(target: TargetSummary) -> str:

@@ -14,18 +14,24 @@ from spec_kitty_sync.event_journal.models import Damaged
 from spec_kitty_sync.event_journal.retention import Removed
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.soundness import find_faults
-from spec_kitty_sync.sync.workspace import open_workspace, read_workspace
+from spec_kitty_sync.sync.status import target_summary
+from spec_kitty_sync.sync.status_report import TargetSummary
+from spec_kitty_sync.sync.workspace import Workspace, open_workspace, read_workspace
 
 DELIVERED = "delivered"
 
 
 @dataclass(frozen=True)
 class GcResult:
-    """What went, or would go, for each reason that was asked for. Sizes in bytes."""
+    """What went, or would go, for each reason that was asked for. Sizes in bytes.
+
+    `waits_for` are active targets that have fewer events than another one, in a preview.
+    """
 
     reasons: dict[str, Removed]
     dry_run: bool
     freed_on_disk: int | None = None
+    waits_for: tuple[TargetSummary, ...] = ()
 
     @property
     def events(self) -> int:
@@ -69,7 +75,14 @@ def preview_gc(
             reason: workspace.retention.preview(reason, older_than_s=older_than_s)
             for reason in reasons
         }
-    return GcResult(found, dry_run=True)
+        behind = _behind(workspace) if DELIVERED in reasons else ()
+    return GcResult(found, dry_run=True, waits_for=behind)
+
+
+def _behind(workspace: Workspace) -> tuple[TargetSummary, ...]:
+    every = [target_summary(workspace, each) for each in workspace.targets.all()]
+    most = max((each.delivered_count for each in every), default=0)
+    return tuple(each for each in every if each.active and each.delivered_count < most)
 
 
 def collect(
