@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,6 +32,15 @@ _only = click.option(
     multiple=True,
     callback=_joined,
     help="Comma-separated check ids; may be given again.",
+)
+
+
+_LIST_OF = MappingProxyType(
+    {
+        "receiver": "spec-kitty conformance receiver --list",
+        "producer": "spec-kitty conformance producer --list",
+        "migration": "spec-kitty conformance migration --list",
+    }
 )
 
 
@@ -177,7 +187,7 @@ def explain(check_id: str) -> None:
     except KeyError as exc:
         raise UsageError(
             f"there is no check {check_id}",
-            remedy=f"Run `spec-kitty conformance {kind_of(check_id.upper())} --list` to see all.",
+            remedy=f"Run `{_LIST_OF[kind_of(check_id.upper())]}` to see all.",
         ) from exc
     click.echo("\n".join(lines))
 
