@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -117,7 +118,7 @@ class _Envelope(BaseModel):
     aggregate_id: str = Field(min_length=1)
     aggregate_type: str
     payload: dict[str, Any]
-    timestamp: str
+    timestamp: datetime
     node_id: str = Field(min_length=1)
     lamport_clock: int = Field(ge=0)
     causation_id: str | None = None

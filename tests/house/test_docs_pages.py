@@ -32,9 +32,6 @@ _CHECK = re.compile(r"\bSK[RPM]-[A-Z]{3}(?:-[0-9]{2})?\b")
 # Options of other programs that the pages name.
 _FOREIGN = {"-w", "-n", "-i", "--data-binary", "--reruns", "--group"}
 
-# A picture that is being drawn; to be taken out when it is there.
-_COMING = {"pictures/growth.svg"}
-
 every_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -62,7 +59,7 @@ def anchors(path: Path) -> set[str]:
 def test_links_of_a_page_lead_somewhere(page: str) -> None:
     """Each relative link names a file of the repository, each anchor one of its headings."""
     for link in _LINK.findall(prose(page)):
-        if re.match(r"[a-z]+:", link) or link in _COMING:
+        if re.match(r"[a-z]+:", link):
             continue
         name, _, anchor = unquote(link).partition("#")
         target = (ROOT / page).parent / name if name else ROOT / page
