@@ -44,11 +44,16 @@ _CASES = (
 
 
 def _start(code: str, arguments: tuple[str, ...], home: Path) -> bytes:
-    """Run *code* in a new Python and return its standard error."""
+    """Run *code* in a new Python and return its standard error.
+
+    Bytecode is kept, as an installation keeps it: the first run writes it.
+    """
+    environ = {**os.environ, "SPEC_KITTY_HOME": str(home)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=home.parent,
-        env={**os.environ, "SPEC_KITTY_HOME": str(home)},
+        env=environ,
         input=_CREATED,
         capture_output=True,
         check=True,

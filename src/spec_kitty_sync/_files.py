@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -153,12 +152,16 @@ def make_writable(path: Path) -> str | None:
     locked = [each for each in there if not os.access(each, os.W_OK)]
     if not locked:
         return None
+    import shlex  # only remedies quote
+
     words = shlex.join(["chmod", "u+w", *map(str, locked)])
     return f"Run `{words}`, or set SPEC_KITTY_HOME to another folder."
 
 
 def move_away(*paths: Path) -> str:
     """Return the remedy for files that are in the way: nothing of them is lost."""
+    import shlex  # only remedies quote
+
     moves = (shlex.join(["mv", str(p), str(p.with_name(f"damaged-{p.name}"))]) for p in paths)
     return f"Move what is there away: {', '.join(f'`{move}`' for move in moves)}."
 

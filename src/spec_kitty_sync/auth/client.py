@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from spec_kitty_sync._http import HttpClient
     from spec_kitty_sync.auth.tokens import TokenEndpoint, TokenPair
 
-_LOG = logging.getLogger(__name__)
 _REFRESH_AHEAD = timedelta(seconds=60)
 _PORTS = {"http": 80, "https": 443}
 
@@ -190,7 +188,9 @@ class AuthClient:
             try:
                 return self._renew_locked(seen)
             except (DeliveryError, TargetError, StoreError) as exc:
-                _LOG.info("the token was not renewed: %s", exc.message)
+                import logging  # most runs have nothing to say
+
+                logging.getLogger(__name__).info("the token was not renewed: %s", exc.message)
                 return None
 
     def _renew_locked(self, seen: Credentials) -> Credentials | None:

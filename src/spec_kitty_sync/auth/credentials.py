@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +42,8 @@ class Credentials:
         """Name of this login, no secret; older files have none and get one that lasts as long."""
         if self.login is not None:
             return self.login
+        import hashlib
+
         return hashlib.sha256(f"{self.server_url}|{self.username}".encode()).hexdigest()[:16]
 
     def access_valid(self, now: datetime) -> bool:
@@ -76,6 +76,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     except OSError as exc:
         failure = spent_error(f"{path} cannot be read", exc)
         raise failure or CredentialError(f"{path} cannot be read: {exc.strerror}") from exc
+    import tomllib  # who is not logged in never comes here
+
     try:
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError):

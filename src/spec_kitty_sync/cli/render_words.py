@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -57,6 +56,8 @@ def width() -> int:
     """Return how many columns a line may take: those of the terminal, 80 in a pipe."""
     if not sys.stdout.isatty():
         return _PIPE_WIDTH
+    import shutil  # loads every compression there is, and pipes have no size
+
     return min(shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns, _WIDEST)
 
 

@@ -5,7 +5,6 @@ A target is a canonical URL, a user and a team. Deployment metadata is provenanc
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass, fields
@@ -259,6 +258,8 @@ class TargetRegistry:
 
 
 def _url_hash(canonical: str) -> str:
+    import hashlib  # only a new target comes here
+
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

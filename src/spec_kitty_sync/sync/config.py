@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +62,10 @@ class SyncConfig:
 
 def _sync_table(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # most homes have no such file
+
+        document = tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except IsADirectoryError:

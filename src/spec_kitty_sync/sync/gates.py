@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 SYNC_FLAG = "SPEC_KITTY_ENABLE_SAAS_SYNC"
 _FRESH_S = 5.0
 _TOKEN_DEADLINE_S = 15.0
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -246,7 +244,9 @@ class GateKeeper:
             self._blocked = self._situation.blocked
         except SpecKittyError as exc:
             if self._situation is not None or self._blocked is None:
-                _LOG.warning("events are kept, but not delivered: %s", exc.message)
+                import logging  # a report comes here only where something is wrong
+
+                logging.getLogger(__name__).warning("events are kept, but not delivered: %s", exc.message)
             self._situation = None
             unreadable = isinstance(exc, CredentialError | UnsafePathError)
             self._blocked = BlockedReason.NO_AUTH if unreadable else BlockedReason.NO_TARGET

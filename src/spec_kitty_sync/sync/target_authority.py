@@ -6,7 +6,6 @@ Every surface asks `resolve_target`; nothing else reads the server address.
 from __future__ import annotations
 
 import enum
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +154,8 @@ def build_queue_scope(server_url: str, username: str, team_slug: str | None) -> 
 
 def scope_digest(scope: str) -> str:
     """Return the 16 hex digits that name a scope's queue file."""
+    import hashlib  # only old queues and logins are named by it
+
     return hashlib.sha256(scope.encode()).hexdigest()[:16]
 
 
