@@ -284,3 +284,28 @@ def test_no_token_in_logs(bench, caplog):
         repr(client)
     assert CANARY not in caplog.text
     assert CANARY not in repr(client)
+
+
+@pytest.mark.parametrize("change", [{"username": "bob"}, {"team_slug": "team-b"}, None])
+def test_client_of_one_login_has_nothing_to_do_with_the_next(bench, change):
+    """Bound to ada of team-a, it neither sends nor renews the token of whoever comes after her."""
+    ada = bench.save(access_s=-1)
+    client = bench.client().bound("ada", "team-a")
+    bench.answers("/api/v1/token/refresh/")
+    assert client.access_token() == PAIR["access"]
+    if change is None:
+        bench.client().logout()
+    else:
+        save_credentials(bench.path, replace(ada, **change))
+    with pytest.raises(CredentialError, match="ada is no longer logged in"):
+        client.access_token()
+    assert client.refresh() is False
+    assert client.login_id() == ""
+    assert len(bench.asked) == 1
+
+
+def test_client_of_nobody_stays_nobody(bench):
+    """Who delivers without a login goes on without one, whoever logs in meanwhile."""
+    client = bench.client().bound(None, None)
+    bench.save()
+    assert client.access_token() is None

@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from spec_kitty_sync.sync.config import Settings, write_settings
 from spec_kitty_sync.sync.emitter import EventEmitter
 from spec_kitty_sync.sync.emitting import open_emitter
 from spec_kitty_sync.sync.status import build_status
+from spec_kitty_sync.sync.target_authority import resolve_target
 from spec_kitty_sync.sync.websocket import WebSocketClient, WsDeadlines
 from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
@@ -219,7 +220,8 @@ def live_client(desk: Desk, url: str, emitter: EventEmitter, **deadlines: float)
 
     def open_session() -> WsSession:
         with HttpClient() as client:
-            return ask_session(url, client, desk.auth(url))
+            session = ask_session(url, client, desk.auth(url))
+        return replace(session, login=resolve_target(desk.settings).login)
 
     return WebSocketClient(
         url, open_session, on_clock=emitter.clock.note, deadlines=WsDeadlines(**deadlines)

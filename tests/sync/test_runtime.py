@@ -273,6 +273,20 @@ def test_team_of_the_login_stands_in_the_event(in_process, make_receiver):
     assert not runtime.is_authenticated()
 
 
+def test_next_login_gets_a_session_of_its_own(in_process, make_receiver):
+    """The service opens another live session when somebody else logs in."""
+    receiver = make_receiver()
+    in_process.target(receiver.url, mode="EXTERNAL_RECEIVER")
+    in_process.login(receiver.url)
+    emitter = runtime.get_emitter()
+    client = wait_until(lambda: emitter.ws_client)
+    assert client.login == ("ada", TEAM)
+    in_process.login(receiver.url, "bob")
+    runtime.get_runtime().wake()
+    wait_until(lambda: emitter.ws_client is not None and emitter.ws_client.login[0] == "bob")
+    assert not client.connected
+
+
 def test_watch_delivers_until_interrupted(desk, make_receiver):
     """`sync watch` delivers what comes, through an outage, and ends with the signal's code."""
     receiver = make_receiver()

@@ -82,6 +82,16 @@ def test_rejected_event_is_recorded_as_rejected(desk, make_receiver):
     assert receiver.ids() == []
 
 
+def test_session_of_the_last_login_carries_nothing_for_the_next(desk, receiver):
+    """When somebody else logs in, the open session is not used: events wait for their drain."""
+    with live_emitter(desk, receiver.url) as emitter:
+        desk.login(receiver.url, "bob")
+        note(emitter, "as bob")
+        assert emitter.ws_client.connected
+    assert receiver.ids() == []
+    assert ledger(desk) == (0, 1)
+
+
 def test_killed_server_leaves_the_event_to_the_drain(desk, receiver):
     """An event that got no ack is delivered exactly once by the drain after the server is back."""
     with live_emitter(desk, receiver.url) as emitter:

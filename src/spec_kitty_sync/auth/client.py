@@ -19,7 +19,7 @@ from spec_kitty_sync.auth.credentials import (
     load_credentials,
     save_credentials,
 )
-from spec_kitty_sync.errors import DeliveryError, StoreError, TargetError
+from spec_kitty_sync.errors import CredentialError, DeliveryError, StoreError, TargetError
 
 if TYPE_CHECKING:
     from spec_kitty_sync._http import HttpClient
@@ -52,6 +52,9 @@ class AuthClient:
 
     Without a server it is nobody's. Every look reads the file again, so that a token renewed by
     another process is seen; one file lock keeps two processes from renewing the same token.
+
+    *whose* (user, team): no other login is looked at. Whoever delivers for one user must not go
+    on with the token of the next who logs in.
     """
 
     def __init__(
@@ -61,11 +64,13 @@ class AuthClient:
         *,
         clock: Clock,
         open_client: Callable[[], HttpClient],
+        whose: tuple[str | None, str | None] | None = None,
     ) -> None:
         self._path = credentials_path
         self._server_url = server_url
         self._clock = clock
         self._open_client = open_client
+        self._whose = whose
         self._renewing = threading.Lock()
         self._handed_out: str | None = None
 
@@ -74,7 +79,7 @@ class AuthClient:
 
     @property
     def credentials(self) -> Credentials | None:
-        """The login, if it belongs to this server's origin.
+        """The login, if it belongs to this server's origin, and to whom it must belong.
 
         Raises:
             UnsafePathError, CredentialError: the file must not, or cannot, be read.
@@ -82,7 +87,19 @@ class AuthClient:
         found = load_credentials(self._path)
         if found is None or self._server_url is None:
             return None
-        return found if origin(found.server_url) == origin(self._server_url) else None
+        if origin(found.server_url) != origin(self._server_url):
+            return None
+        return found if self._whose in (None, (found.username, found.team_slug)) else None
+
+    def bound(self, user: str | None, team: str | None) -> AuthClient:
+        """Return the client of this one login: it gives no token once somebody else logs in."""
+        return AuthClient(
+            self._path,
+            self._server_url,
+            clock=self._clock,
+            open_client=self._open_client,
+            whose=(user, team),
+        )
 
     @property
     def team_slug(self) -> str | None:
@@ -121,9 +138,18 @@ class AuthClient:
         """Return a token that is good for another minute, renewing it where possible.
 
         Where the server cannot be reached, the old one: the request after it will say so.
+
+        Raises:
+            CredentialError: bound to a login that is no longer there.
         """
         found = self.credentials
         if found is None:
+            if self._whose is not None and self._whose[0] is not None:
+                raise CredentialError(
+                    f"{self._whose[0]} is no longer logged in here",
+                    remedy="Run `spec-kitty sync now` to deliver as whoever is, or "
+                    "`spec-kitty auth login`.",
+                )
             return None
         if not found.access_valid(self._now() + _REFRESH_AHEAD) and found.refresh:
             found = self._renew(found) or found

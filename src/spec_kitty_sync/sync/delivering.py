@@ -216,4 +216,7 @@ def token_source(settings: Settings, situation: Situation) -> CredentialSource:
             )
         return StaticToken(token)
     token = settings.env(TOKEN_VARIABLE)
-    return StaticToken(token) if token else situation.auth
+    if token:
+        return StaticToken(token)
+    # What is delivered is written down as this user's, so nobody else's token may carry it.
+    return situation.auth.bound(*situation.target.login)

@@ -246,7 +246,8 @@ class GateKeeper:
             if self._situation is not None or self._blocked is None:
                 import logging  # a report comes here only where something is wrong
 
-                logging.getLogger(__name__).warning("events are kept, but not delivered: %s", exc.message)
+                log = logging.getLogger(__name__)
+                log.warning("events are kept, but not delivered: %s", exc.message)
             self._situation = None
             unreadable = isinstance(exc, CredentialError | UnsafePathError)
             self._blocked = BlockedReason.NO_AUTH if unreadable else BlockedReason.NO_TARGET

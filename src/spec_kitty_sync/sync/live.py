@@ -40,6 +40,8 @@ class LiveDelivery:
         situation = self.situation()
         if situation is None or situation.target.resolved_server_url != client.server_url:
             return False
+        if situation.target.login != client.login:
+            return False  # the session is that of whoever was logged in before
         registry = TargetRegistry(self.store, clock=self.clock)
         try:
             target = registry.ensure(

@@ -118,7 +118,8 @@ class SyncRuntime:
             return False
         if token_source(self.settings, situation).access_token() is None:
             return False
-        if self.ws_client is not None and self.ws_client.server_url != url:
+        here = (url, situation.target.login)
+        if self.ws_client is not None and (self.ws_client.server_url, self.ws_client.login) != here:
             self.ws_client.disconnect()
             self.ws_client = None
         client = self.ws_client or self._new_client(url, self.emitter)
@@ -138,7 +139,8 @@ class SyncRuntime:
             config = situation.config
             with http_client(config, url, deadline_s=_SESSION_DEADLINE_S) as client:
                 session = ask_session(url, client, credentials)
-            return replace(session, ca_file=trusted_ca(config, url))
+            login = situation.target.login
+            return replace(session, ca_file=trusted_ca(config, url), login=login)
 
         return WebSocketClient(url, open_session, on_clock=emitter.clock.note)
 

@@ -51,6 +51,11 @@ class ResolvedSyncTarget:
     queue_db_path: Path | None
     active_queue_scope_status: QueueScopeStatus
 
+    @property
+    def login(self) -> tuple[str | None, str | None]:
+        """As whom: user and team."""
+        return self.user_id, self.team_slug
+
     def require(self) -> str:
         """Return the address, or refuse before any network call.
 

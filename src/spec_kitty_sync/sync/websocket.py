@@ -53,6 +53,8 @@ class WsDeadlines:
 class WebSocketClient:
     """A connection to the server at *server_url*; `exchange` from one thread at a time.
 
+    `login` is the user and the team that the latest session was opened for.
+
     *open_session* asks for a session each time; *on_clock* gets the Lamport clock of every
     snapshot and of every event of others, on the reader's thread.
     """
@@ -73,6 +75,7 @@ class WebSocketClient:
         self._reader: threading.Thread | None = None
         self._answers: queue.SimpleQueue[BatchResult | None] = queue.SimpleQueue()
         self._ready = threading.Event()
+        self.login: tuple[str | None, str | None] = (None, None)
 
     @property
     def connected(self) -> bool:
@@ -90,7 +93,7 @@ class WebSocketClient:
             return
         self.disconnect()
         session = self._open_session()
-        self._connection = _open(session, self._deadlines)
+        self._connection, self.login = _open(session, self._deadlines), session.login
         self._reader = threading.Thread(
             target=self._read, args=(self._connection,), name="sync-live", daemon=True
         )

@@ -17,11 +17,15 @@ WS_TOKEN_PATH = "/api/v1/ws-token"
 
 @dataclass(frozen=True, slots=True)
 class WsSession:
-    """Where to connect, with which token, good for this session only; whose CA to trust there."""
+    """Where to connect, with which token, good for this session only; whose CA to trust there.
+
+    `login`: the user and the team that it was opened for.
+    """
 
     ws_url: str
     ws_token: str | None = field(repr=False)
     ca_file: Path | None = None
+    login: tuple[str | None, str | None] = (None, None)
 
 
 def ask_session(server_url: str, client: HttpClient, credentials: CredentialSource) -> WsSession:
