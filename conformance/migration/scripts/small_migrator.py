@@ -334,6 +334,10 @@ def one_source(conn: sqlite3.Connection, path: Path, report: dict) -> None:
         keep(conn, f"done {path}", "1")
     if on("deletes-after-import"):
         path.unlink()
+    if on("locks-old-tools-out"):
+        with contextlib.closing(sqlite3.connect(path)) as own:
+            own.execute(f"CREATE TRIGGER IF NOT EXISTS closed BEFORE INSERT ON {table} "
+                        "BEGIN SELECT RAISE(ABORT, 'this queue was migrated'); END")
     if on("removes-logs"):
         path.with_name(path.name + "-wal").unlink(missing_ok=True)
 
