@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def promises() -> dict[str, list[dict[str, Any]]]:
     return tomllib.loads(PROMISES.read_text(encoding="utf-8"))
 
 
+@cache
 def test_files() -> dict[str, Path]:
     """Return the file of each test function, by its name."""
     return {

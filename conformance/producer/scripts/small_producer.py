@@ -232,7 +232,7 @@ def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = F
     status, answer, headers = post(conn, batch)
     if status == 200:
         return settle(conn, batch, answer)
-    if status in (400, 422) and not on("422-stops"):
+    if status == 400 or (status == 422 and not on("422-stops")):
         return refused(conn, batch, answer)
     if status == 401 and not again and setting(conn, "refresh") and not on("never-refreshes"):
         refresh(conn)

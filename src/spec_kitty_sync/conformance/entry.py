@@ -66,6 +66,11 @@ class Prepared:
         """The profile as reports name it."""
         return self.options.profile
 
+    @property
+    def verdict_note(self) -> str:
+        """What the verdict is about."""
+        return f" (profile {self.told_profile})"
+
     def rows(self) -> tuple[Requirement, ...]:
         """Return the requirements that are asked for."""
         return chosen(self.options)
@@ -78,10 +83,11 @@ class Prepared:
     def header(self, cases: int) -> list[str]:
         """Return who is judged, by what, and at what cost."""
         options, declared = self.options, self.capabilities | {""}
-        whole = total(tuple(row for row in self.rows() if row.capability in declared))
+        asked = tuple(row for row in self.rows() if row.capability in declared)
+        whole = total(asked)
         lines = [
             f"conformance: {self.subject}, profile {options.profile},"
-            f" {plural(cases, 'case')}, at most {whole.requests} requests with"
+            f" {plural(len(asked), 'check')} in {plural(cases, 'case')}, at most {whole.requests} requests with"
             f" {whole.events} events, seed {self.namespace.seed}"
         ]
         if options.token_on_command_line:

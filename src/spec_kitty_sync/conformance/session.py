@@ -200,7 +200,7 @@ class ConformanceRun:
         for line in self.conclusion.notes:
             terminalreporter.line(line)
         terminalreporter.line(
-            f"verdict: {self.conclusion.verdict.value} (profile {self.prepared.told_profile})"
+            f"verdict: {self.conclusion.verdict.value}{self.prepared.verdict_note}"
         )
         if self.written:
             terminalreporter.line(

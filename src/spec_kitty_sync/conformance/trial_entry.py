@@ -90,6 +90,11 @@ class TrialPrepared:
         """The profile as reports name it."""
         return CAPTURED if self.options.events else self.options.profile
 
+    @property
+    def verdict_note(self) -> str:
+        """What the verdict is about: tools have no profiles to choose from."""
+        return f" (profile {CAPTURED})" if self.options.events else ""
+
     def catalogue(self) -> Catalogue:
         """Return the requirements of this kind of subject."""
         return load_catalogue(self.catalogue_file)
