@@ -83,11 +83,11 @@ class Prepared:
     def header(self, cases: int) -> list[str]:
         """Return who is judged, by what, and at what cost."""
         options, declared = self.options, self.capabilities | {""}
-        asked = tuple(row for row in self.rows() if row.capability in declared)
-        whole = total(asked)
+        rows = self.rows()
+        whole = total(tuple(row for row in rows if row.capability in declared))
         lines = [
             f"conformance: {self.subject}, profile {options.profile},"
-            f" {plural(len(asked), 'check')} in {plural(cases, 'case')}, at most {whole.requests} requests with"
+            f" {plural(len(rows), 'check')} in {plural(cases, 'case')}, at most {whole.requests} requests with"
             f" {whole.events} events, seed {self.namespace.seed}"
         ]
         if options.token_on_command_line:
