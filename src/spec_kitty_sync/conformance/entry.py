@@ -88,7 +88,8 @@ class Prepared:
         lines = [
             f"conformance: {self.subject}, profile {options.profile},"
             f" {plural(len(rows), 'check')} in {plural(cases, 'case')},"
-            f" at most {whole.requests} requests with {whole.events} events, seed {self.namespace.seed}"
+            f" at most {whole.requests} requests with {whole.events} events,"
+            f" seed {self.namespace.seed}"
         ]
         if options.token_on_command_line:
             lines.append("note: --sk-token is visible in the process list; use --sk-token-env")
