@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spec_kitty_sync._files import Home
-from spec_kitty_sync._sqlite import APPLICATION_ID, open_store
+from spec_kitty_sync._sqlite_open import APPLICATION_ID, open_store
 from spec_kitty_sync.errors import (
     EventConflictError,
     StoreError,

@@ -25,7 +25,7 @@ from oracle import TARGET, make_event
 
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
-from spec_kitty_sync._sqlite import open_store
+from spec_kitty_sync._sqlite_open import open_store
 from spec_kitty_sync.delivery.redelivery import redeliver
 from spec_kitty_sync.errors import SpecKittyError
 from spec_kitty_sync.event_journal.journal import SqliteJournal

@@ -24,7 +24,7 @@ from power_work import Machine
 from spec_kitty_sync import api
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._files import Home
-from spec_kitty_sync._sqlite import open_store
+from spec_kitty_sync._sqlite_open import open_store
 from spec_kitty_sync.auth.credentials import load_credentials
 from spec_kitty_sync.errors import SpecKittyError
 from spec_kitty_sync.event_journal.journal import SqliteJournal

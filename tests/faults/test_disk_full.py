@@ -22,7 +22,8 @@ from legacy_homes import journal_of as bodies_of
 from oracle import drain, examine, journal_of, make_event
 
 from spec_kitty_sync._clock import ManualClock
-from spec_kitty_sync._sqlite import Store, open_store
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._sqlite_open import open_store
 from spec_kitty_sync.errors import StoreFullError
 from spec_kitty_sync.sync.store import open_home, steps
 

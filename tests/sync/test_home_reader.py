@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spec_kitty_sync._files import Home
-from spec_kitty_sync._sqlite import open_store
+from spec_kitty_sync._sqlite_open import open_store
 from spec_kitty_sync.errors import StoreVersionError
 from spec_kitty_sync.sync.store import open_home, read_home, steps
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spec_kitty_sync._sqlite import Store, Synchronous, open_reader, open_store
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._sqlite_open import Synchronous, open_reader, open_store
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.receiver.database import migration_steps
 from spec_kitty_sync.receiver.decide import Known, NewEvent

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
 from spec_kitty_sync._files import Home, discard_file, disk_error, sync_dir, touch_private
-from spec_kitty_sync._sqlite import Store, check_ours, open_store
+from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._sqlite_errors import is_sound, translate
+from spec_kitty_sync._sqlite_open import check_ours, open_store
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
 from spec_kitty_sync.delivery.redelivery import assume_sent, begin_after_restore

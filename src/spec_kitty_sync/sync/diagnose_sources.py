@@ -15,7 +15,8 @@ from typing import BinaryIO, cast
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync._json import BOM, loads_lenient
-from spec_kitty_sync._sqlite import APPLICATION_ID, Store, open_reader
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._sqlite_open import APPLICATION_ID, open_reader
 from spec_kitty_sync.diagnose import Source
 from spec_kitty_sync.errors import JsonError, SpecKittyError
 from spec_kitty_sync.event_journal.journal import SqliteJournal

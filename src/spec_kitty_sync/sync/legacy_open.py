@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spec_kitty_sync._clock import Clock, SystemClock
-from spec_kitty_sync._sqlite import APPLICATION_ID
+from spec_kitty_sync._sqlite_open import APPLICATION_ID
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.sync.legacy_sources import (
     LegacySource,

@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._files import Home, make_private_dir, touch_private
-from spec_kitty_sync._sqlite import check_ours
 from spec_kitty_sync._sqlite_errors import check_place, translate
+from spec_kitty_sync._sqlite_open import check_ours
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.errors import MigrationError, SpecKittyError

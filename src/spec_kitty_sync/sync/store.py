@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from spec_kitty_sync._files import Home, disk_error
-from spec_kitty_sync._sqlite import Store, open_reader, open_store
+from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._sqlite_open import open_reader, open_store
 
 # Forward only: a released step is never changed, new ones go to the end.
 _STEPS = (
@@ -31,7 +32,7 @@ def open_home(home: Home, *, synchronous: str = "FULL", any_thread: bool = False
     """Open `journal.db` for reading and writing, creating or upgrading it.
 
     Raises:
-        StoreError: see `spec_kitty_sync._sqlite.open_store`.
+        StoreError: see `spec_kitty_sync._sqlite_open.open_store`.
     """
     level: Literal["FULL", "NORMAL"] = "NORMAL" if synchronous == "NORMAL" else "FULL"
     home.ensure()
