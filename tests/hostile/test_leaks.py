@@ -166,7 +166,7 @@ def test_environment_has_no_say_whom_to_trust(
         assert done.code == 1
         assert "certificate was not accepted" in " ".join(done.out.split())
         assert_no_session(server.url.replace("https", "wss") + "/ws")
-    assert server.request == b""
+    assert b"".join(server.requests) == b""
     assert not bent.exists()
 
 
@@ -208,7 +208,7 @@ def test_certificate_that_is_not_good_ends_before_anything_is_sent(
         pytest.raises(TlsError) as caught,
     ):
         client.request("POST", server.url, headers={"Authorization": TOKEN}, body=b"secret")
-    assert server.request == b""
+    assert b"".join(server.requests) == b""
     assert TOKEN not in caught.value.message
 
 

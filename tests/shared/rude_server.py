@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -39,15 +40,15 @@ class RudeServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            handler = self._handlers[min(self.connections, len(self._handlers) - 1)]
             self.connections += 1
-            with connection:
-                try:
-                    if self._read_request:
-                        self.requests.append(read_request(connection))
-                    handler(connection)
-                except OSError:
-                    pass
+            with connection, contextlib.suppress(OSError):
+                self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        handler = self._handlers[min(self.connections, len(self._handlers)) - 1]
+        if self._read_request:
+            self.requests.append(read_request(connection))
+        handler(connection)
 
 
 def read_request(connection: socket.socket) -> bytes:
