@@ -42,7 +42,7 @@ def test_four_killed_at_random_lose_nothing(tmp_path, figure, roles):
 @pytest.mark.proof
 def test_a_crowd_killed_at_random_loses_nothing(tmp_path, figure):
     """Emitters, drains, imports, corrections, gc, reports and a service at once, for a minute."""
-    crowd(tmp_path, figure, ALL, kills=400, rounds=20)
+    crowd(tmp_path, figure, ALL, kills=700, rounds=35)
 
 
 class _ChoosesWhenAsked(dict):
