@@ -25,6 +25,9 @@ class Told:
     def unaccepted(self, seqs: Sequence[int]) -> set[int]:
         return set(seqs) - self.accepted
 
+    def objection(self, seq: int) -> tuple[str, str] | None:
+        return ("target 7 has accepted it", "Emit another.") if seq in self.accepted else None
+
     def reopen(self, seqs: Sequence[int], *, held_only: bool = False) -> None:
         self.reopened.extend(seqs)
 
@@ -105,7 +108,7 @@ def test_an_accepted_event_is_not_changed(journal, corrections, told, make_event
         "replace": make_event(event_id=event.event_id, lamport_clock=5),
         "discard": event.event_id,
     }[action]
-    with pytest.raises(EventConflictError, match="accepted"):
+    with pytest.raises(EventConflictError, match="target 7 has accepted it"):
         getattr(corrections, action)(subject, reason="x")
     assert journal.get(event.event_id).body == event.body
     assert corrections.audit() == ()

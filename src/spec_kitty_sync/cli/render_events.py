@@ -73,7 +73,10 @@ def _event_lines(view: EventView) -> Iterator[str]:
             yield _field(label, text)
     for state in view.targets:
         yield from _target_lines(state)
-    if not view.targets:
+    for claim in view.claims:
+        sent = f"sent at {claim.since}, no answer recorded"
+        yield _field("target", f"{claim.target_id} {claim.url}: may have it; {sent}")
+    if not (view.targets or view.claims):
         yield _field("targets", "nobody has been told yet")
     for origin in view.provenance:
         tried = f", tried {origin.retry_count} times" if origin.retry_count else ""

@@ -56,6 +56,8 @@ def show_target(target: str, home: Path | None, as_json: bool) -> int:
 def retire_target(target: str, home: Path | None, as_json: bool) -> int:
     """Take a target out of use: its history stays, nothing is sent, gc does not wait for it.
 
+    What was sent to it without an answer counts as given up: such an event may be corrected.
+
     \b
     Example:
       spec-kitty sync targets retire https://preview.example.org

@@ -89,7 +89,7 @@ class Corrections:
 
         Raises:
             ContractError: the id is not stored, its bytes are gone, or the new bytes are held.
-            EventConflictError: a target has accepted the stored bytes.
+            EventConflictError: a target has accepted the stored bytes, or may have.
         """
         if event.hold is not None:
             raise InvalidEventError(
@@ -113,7 +113,7 @@ class Corrections:
 
         Raises:
             ContractError: the id is not stored or its bytes are gone already.
-            EventConflictError: a target has accepted it.
+            EventConflictError: a target has accepted it, or may have.
         """
         with self._store.transaction() as conn:
             old = self._changeable(event_id, "discarded")
@@ -145,12 +145,10 @@ class Corrections:
                 f"event {event_id} cannot be {verb}: its bytes were {record.removed}",
                 remedy="Nothing is left to change; its row and history stay.",
             )
-        if not self._delivery.unaccepted([record.seq]):
-            raise EventConflictError(
-                f"event {event_id} cannot be {verb}: a target has accepted it, or may be about to",
-                remedy="Run `spec-kitty sync now` to learn which; once it is accepted, emit a new "
-                "event that corrects it.",
-            )
+        objection = self._delivery.objection(record.seq)
+        if objection is not None:
+            reason, remedy = objection
+            raise EventConflictError(f"event {event_id} cannot be {verb}: {reason}", remedy=remedy)
         return record
 
 

@@ -96,6 +96,10 @@ class DeliveryFacts(Protocol):
         """Return those of *seqs* that no target has accepted (delivered or pending)."""
         ...
 
+    def objection(self, seq: int) -> tuple[str, str] | None:
+        """Return why the event may not change, and what can be done; None where it may."""
+        ...
+
     def reopen(self, seqs: Sequence[int], *, held_only: bool = False) -> None:
         """Open the ledger rows of *seqs* again, where they may leave now and could not before.
 
@@ -112,6 +116,9 @@ class NothingDelivered:
 
     def unaccepted(self, seqs: Sequence[int]) -> set[int]:
         return set(seqs)
+
+    def objection(self, seq: int) -> tuple[str, str] | None:
+        return None
 
     def reopen(self, seqs: Sequence[int], *, held_only: bool = False) -> None:
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spec_kitty_sync._clock import utc_iso
+from spec_kitty_sync.delivery.facts import takers_of
 from spec_kitty_sync.delivery.history import LedgerRow, failed_events, rows_of
 from spec_kitty_sync.delivery.waiting import list_held
 from spec_kitty_sync.errors import UsageError
@@ -69,6 +70,16 @@ class TargetState:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A target that may have the event: it was about to be sent, and no answer was recorded."""
+
+    target_id: int
+    url: str
+    active: bool
+    since: str
+
+
+@dataclass(frozen=True)
 class EventView:
     """One event: its bytes, where it stands here, and who has been told.
 
@@ -93,6 +104,7 @@ class EventView:
     envelope: Any
     text: str | None
     targets: tuple[TargetState, ...]
+    claims: tuple[Claim, ...]
     provenance: tuple[Provenance, ...]
     corrections: tuple[Correction, ...]
 
@@ -159,9 +171,16 @@ def _view(workspace: Workspace, record: JournalRecord) -> EventView:
         envelope=_parsed(text),
         text=text,
         targets=targets,
+        claims=tuple(_claims(workspace, record.seq)),
         provenance=provenance,
         corrections=corrections,
     )
+
+
+def _claims(workspace: Workspace, seq: int) -> Iterator[Claim]:
+    for taker in takers_of(workspace.store, [seq]):
+        if taker.state == "claimed" and taker.at is not None:
+            yield Claim(taker.target_id, taker.url, taker.active, utc_iso(taker.at))
 
 
 def _state(row: LedgerRow) -> TargetState:
