@@ -119,15 +119,10 @@ def deliver(
 def _exit_code(drain: DrainReport, report: StatusReport) -> int:
     if drain.stop is not None and drain.stop.code == "interrupted":
         return 130
+    from spec_kitty_sync.sync.summary import is_left_to_do
+
     failed = drain.rejected + drain.dead + drain.terminal + drain.transient + drain.not_sent
-    # Events of another team stay here by choice; what the report has a code for does not.
-    left = (
-        report.legacy_sources.waiting
-        or report.terminal_failures.count
-        or report.migration_conflicts.count
-        or any(each.code.startswith(("held_", "unaccounted")) for each in report.attention)
-    )
-    return 1 if failed or drain.stop is not None or left else 0
+    return 1 if failed or drain.stop is not None or is_left_to_do(report) else 0
 
 
 def preview(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spec_kitty_sync._words import plural
 from spec_kitty_sync.cli.render import print_json, say
+from spec_kitty_sync.cli.render_error import visible
 from spec_kitty_sync.cli.render_words import size
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ def gc(result: GcResult, *, as_json: bool, err: bool = False) -> int:
         number, has = waiting.target_id, plural(waiting.delivered_count, "event")
         say(f"gc waits for target {number} {waiting.url}, which has {has}; where it is", err=err)
         say(f"  gone for good: `spec-kitty sync targets retire {number}`", err=err)
+    for url in result.not_begun:
+        say(f"gc waits for {visible(url)}, which has nothing yet:", err=err)
+        say("  `spec-kitty sync now` sends it what it lacks", err=err)
     if result.freed_on_disk is not None:
         say(f"the file is {size(result.freed_on_disk)} smaller", err=err)
     if result.dry_run and result.events:

@@ -15,6 +15,7 @@ from spec_kitty_sync.cli.render_words import columns, paint, size, when, wrapped
 from spec_kitty_sync.delivery.answers import ADDRESS
 from spec_kitty_sync.events.results import HTML_PAGE
 from spec_kitty_sync.sync.failure_report import SUMMED, remedy_for
+from spec_kitty_sync.sync.summary import unsettled
 
 if TYPE_CHECKING:
     from spec_kitty_sync.api import DeliveryResult
@@ -148,7 +149,6 @@ def _what_waits(report: StatusReport, target: str | None) -> None:
         click.echo(f"held: {held.count:,} {held.meaning}")
         if held.remedy:
             click.echo(wrapped(held.remedy, indent=4, first="  → "))
-    conflicts = report.migration_conflicts.count
     parked = report.terminal_failures.count
     if report.legacy_sources.waiting:
         waiting = plural(report.legacy_sources.waiting, "event")
@@ -159,15 +159,15 @@ def _what_waits(report: StatusReport, target: str | None) -> None:
         say(f"{plural(parked, 'event')} parked: not sent again until you say so.")
         say("  → `spec-kitty sync show --state dead_letter` lists them; mend the cause, then")
         say("    `spec-kitty sync retry --dead --terminal`.")
-    reset = [each for each in report.attention if each.code == "server_reset"]
-    for each in reset:
+    loose = unsettled(report)
+    for each in loose:
         click.echo(wrapped(visible(each.message), indent=4, first="  ! "))
         click.echo(wrapped(each.remedy, indent=6, first="    → "))
     rest = report.delivery_ledger.undelivered
     if rest:
         say(f"{plural(rest, 'event')} still to deliver.")
         _when_asked_again(report, target)
-    elif not (report.legacy_sources.waiting or parked or conflicts or reset):
+    elif not (report.legacy_sources.waiting or parked or loose):
         say(_when_nothing_waits(report))
 
 
@@ -187,7 +187,7 @@ def _when_nothing_waits(report: StatusReport) -> str:
     if not journal.retained_event_count + journal.archived_event_count:
         # A journal that somebody removed looks like this too: no word of delivery then.
         return f"The journal in {visible(report.home)} is empty."
-    if any(held.remedy for held in report.held):
+    if any(held.remedy or held.reason == "archived" for held in report.held):
         return "Everything that may leave is delivered."
     return "Everything delivered."
 

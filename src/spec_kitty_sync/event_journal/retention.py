@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,10 @@ _CHUNK = 500
 _FOREVER_MS = 2**62
 
 
+def _nothing() -> None:
+    """Prepare nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Removed:
     """What was, or would be, taken away. `bytes` counts bodies."""
@@ -69,12 +73,24 @@ class Removed:
 
 
 class Retention:
-    """Removal of bodies that nobody needs any more; rows, ids and hashes stay."""
+    """Removal of bodies that nobody needs any more; rows, ids and hashes stay.
 
-    def __init__(self, store: Store, journal: SqliteJournal, *, clock: Clock) -> None:
+    *before_removing* is called in every transaction that removes, ahead of its condition: what
+    the view has to know by then is written there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        journal: SqliteJournal,
+        *,
+        clock: Clock,
+        before_removing: Callable[[], None] = _nothing,
+    ) -> None:
         self._store = store
         self._journal = journal
         self._clock = clock
+        self._before_removing = before_removing
 
     def preview(self, reason: str, *, older_than_s: float | None = None) -> Removed:
         """Return what gc or archive would take for *reason* right now."""
@@ -96,6 +112,7 @@ class Retention:
         if target.exists():
             raise UsageError(f"{target} exists", remedy="Choose another file name.")
         cutoff = self._cutoff(older_than_s)
+        self._before_removing()
         try:
             written, digest = self._export(target, cutoff)
             _verify_export(target, digest)
@@ -152,6 +169,7 @@ class Retention:
         events = size = 0
         for rows in self._eligible(reason, cutoff):
             with self._store.transaction() as conn:
+                self._before_removing()
                 taken, freed = self._clear(conn, [row[0] for row in rows], how, reason, only)
             events, size = events + taken, size + freed
         self._store.checkpoint()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from spec_kitty_sync._clock import utc_iso
 from spec_kitty_sync._words import plural, verb
 from spec_kitty_sync.delivery.targets import Deployment, Target, looks_reset
 from spec_kitty_sync.sync.status_report import (
     Attention,
-    AuthSection,
     BackgroundSection,
     ConnectionSection,
     Held,
@@ -20,6 +20,9 @@ from spec_kitty_sync.sync.status_report import (
     TerminalSection,
 )
 from spec_kitty_sync.sync.target_authority import OverrideMode, ResolvedSyncTarget
+
+if TYPE_CHECKING:
+    from spec_kitty_sync.sync.auth_status import AuthStanding
 
 _NOW = "Run `spec-kitty sync now`."
 # What the operator chose, or what is said elsewhere in the report.
@@ -49,15 +52,16 @@ def target_attention(resolved: ResolvedSyncTarget) -> Iterator[Attention]:
         )
 
 
-def auth_attention(auth: AuthSection, ledger: LedgerSection, remedy: str) -> Iterator[Attention]:
-    """Yield the closed gate that keeps events here; *remedy* opens it."""
+def auth_attention(standing: AuthStanding, ledger: LedgerSection) -> Iterator[Attention]:
+    """Yield the closed gate that keeps events here, and what opens it."""
+    auth, remedy = standing.section, standing.remedy
     if auth.blocked == "no_target":
         remedy += " If they are to stay here: `spec-kitty sync mode LOCAL_RETENTION`."
     if auth.blocked is not None and auth.blocked not in _BY_CHOICE and ledger.undelivered:
         yield Attention(
             f"blocked_{auth.blocked}",
             f"{plural(ledger.undelivered, 'event')} "
-            f"{verb(ledger.undelivered, 'waits', 'wait')}: {auth.blocked.replace('_', ' ')}",
+            f"{verb(ledger.undelivered, 'waits', 'wait')}: {standing.in_the_way}",
             remedy,
         )
 

@@ -5,16 +5,17 @@ from typing import NamedTuple
 from spec_kitty_sync._clock import Clock, utc_iso
 from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.sync.config import Settings, SyncConfig
-from spec_kitty_sync.sync.gates import Situation, look, remedy_of
+from spec_kitty_sync.sync.gates import Situation, look
 from spec_kitty_sync.sync.status_report import AuthSection
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget
 
 
 class AuthStanding(NamedTuple):
-    """The section, the target behind it, and the commands that open what is closed."""
+    """The section, the target behind it, what is in the way, and the commands that open it."""
 
     section: AuthSection
     resolved: ResolvedSyncTarget
+    in_the_way: str
     remedy: str
     login_remedy: str
 
@@ -34,10 +35,12 @@ def auth_standing(
         UnsafePathError, CredentialError: the credentials must not, or cannot, be read.
     """
     situation = look(settings, clock=clock, registry=targets)
-    blocked = situation.blocked
-    remedy = remedy_of(blocked, situation.mode) if blocked is not None else ""
     return AuthStanding(
-        _section(situation), situation.target, remedy, _login_remedy(situation.config)
+        _section(situation),
+        situation.target,
+        situation.in_the_way,
+        situation.remedy,
+        _login_remedy(situation.config),
     )
 
 

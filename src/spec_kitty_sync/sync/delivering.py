@@ -27,7 +27,7 @@ from spec_kitty_sync.errors import CredentialError, DeliveryBlockedError
 from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns, reason_of_stop
 from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings
 from spec_kitty_sync.sync.connecting import http_client
-from spec_kitty_sync.sync.gates import Situation, look, remedy_of, sync_enabled
+from spec_kitty_sync.sync.gates import Situation, look, sync_enabled
 from spec_kitty_sync.sync.health import Health, ask_health
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace
 
@@ -101,17 +101,18 @@ def refuse_blocked(situation: Situation) -> None:
     if reason is BlockedReason.NO_AUTH:
         raise CredentialError(f"nobody is logged in at {situation.target.resolved_server_url}")
     if reason is not None:
+        retired = situation.facts.retired is not None and reason is BlockedReason.NO_TARGET
         raise DeliveryBlockedError(
-            f"delivery is blocked: {reason.value}",
-            remedy=remedy_of(reason, situation.mode),
-            reason=reason.value,
+            situation.in_the_way if retired else f"delivery is blocked: {reason.value}",
+            remedy=situation.remedy,
+            reason="retired" if retired else reason.value,
         )
 
 
 def _drain(
     workspace: Workspace, situation: Situation, choices: DrainChoices, options: DrainOptions
 ) -> DrainReport:
-    target = _in_use(workspace.active_target())
+    target = workspace.active_target()
     health = ask_health(target.url, workspace.config)
     learn(workspace, target, health)
     # After that: a new epoch answers for whatever deployment was seen before it.
@@ -132,17 +133,6 @@ def _drain(
             locks_dir=workspace.settings.home.locks_dir,
             options=options,
         )
-
-
-def _in_use(target: Target) -> Target:
-    if target.active:
-        return target
-    raise DeliveryBlockedError(
-        f"the target {target.url} is retired",
-        remedy=f"Run `spec-kitty sync targets restore {target.target_id}`, or "
-        "`spec-kitty sync server URL` with another.",
-        reason="retired",
-    )
 
 
 def learn(workspace: Workspace, target: Target, health: Health) -> None:

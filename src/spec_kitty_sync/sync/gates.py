@@ -39,7 +39,7 @@ _TOKEN_DEADLINE_S = 15.0
 
 @dataclass(frozen=True)
 class GateFacts:
-    """All that the decision looks at; no secret in it."""
+    """All that the decision looks at; no secret in it. `retired` is the target's number."""
 
     mode: ResolvedMode
     override_mode: OverrideMode
@@ -48,6 +48,7 @@ class GateFacts:
     authenticated: bool
     team: str | None
     private_gate_closed: bool
+    retired: int | None = None
 
 
 def blocked_reason(facts: GateFacts) -> BlockedReason | None:
@@ -56,7 +57,7 @@ def blocked_reason(facts: GateFacts) -> BlockedReason | None:
         return BlockedReason.LOCAL_RETENTION
     if facts.override_mode is OverrideMode.SETUP_ONLY:
         return BlockedReason.TARGET_CONFLICT
-    if not facts.has_target:
+    if not facts.has_target or facts.retired is not None:
         return BlockedReason.NO_TARGET
     if facts.mode.to_teamspace:
         return _teamspace_reason(facts)
@@ -89,6 +90,23 @@ class Situation:
     def blocked(self) -> BlockedReason | None:
         return blocked_reason(self.facts)
 
+    @property
+    def in_the_way(self) -> str:
+        """What is in the way, in words; empty where nothing is."""
+        if self.facts.retired is not None and self.blocked is BlockedReason.NO_TARGET:
+            return f"the target {self.target.resolved_server_url} is retired"
+        return self.blocked.value.replace("_", " ") if self.blocked is not None else ""
+
+    @property
+    def remedy(self) -> str:
+        """The one command that opens the way; empty where it is open."""
+        if self.blocked is BlockedReason.NO_TARGET and self.facts.retired is not None:
+            return (
+                f"Run `spec-kitty sync targets restore {self.facts.retired}`, or "
+                "`spec-kitty sync server URL` with another."
+            )
+        return remedy_of(self.blocked, self.mode) if self.blocked is not None else ""
+
 
 def sync_enabled(settings: Settings) -> bool:
     """Whether delivery to Teamspace is switched on; unset counts as on."""
@@ -120,6 +138,7 @@ def look(
     auth = auth_client(settings, config, url, clock=clock)
     has_target = url is not None
     mode = resolve_mode(settings, config, has_target=has_target, team=target.team_slug)
+    row = known_target(registry, target) if registry is not None else None
     facts = GateFacts(
         mode=mode,
         override_mode=target.override_mode,
@@ -127,7 +146,8 @@ def look(
         sync_enabled=sync_enabled(settings),
         authenticated=auth.authenticated,
         team=target.team_slug,
-        private_gate_closed=_closed(registry, target, auth),
+        private_gate_closed=bool(row and row.closed_login and row.closed_login == auth.login_id()),
+        retired=row.target_id if row is not None and not row.active else None,
     )
     return Situation(config, target, mode, auth, facts)
 
@@ -151,13 +171,6 @@ def known_target(registry: TargetRegistry, resolved: ResolvedSyncTarget) -> Targ
     if url is None:
         return None
     return registry.find(url, team_slug=resolved.team_slug, user_email=resolved.user_id)
-
-
-def _closed(
-    registry: TargetRegistry | None, resolved: ResolvedSyncTarget, auth: AuthClient
-) -> bool:
-    target = known_target(registry, resolved) if registry is not None else None
-    return bool(target and target.closed_login and target.closed_login == auth.login_id())
 
 
 _REMEDIES: Mapping[BlockedReason, str] = MappingProxyType(

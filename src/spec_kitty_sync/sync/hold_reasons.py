@@ -26,6 +26,8 @@ def hold_reason(code: str, *, teams: Sequence[str] = ()) -> HoldReason:
     match code:
         case "local_only":
             return HoldReason("tier 0, stays on this machine by choice", None)
+        case "archived":
+            return HoldReason("removed by gc or archive before this target had them", None)
         case "no_identity":
             return HoldReason(
                 "without project identity (project_uuid)",

@@ -12,6 +12,7 @@ from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_pri
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.event_journal.models import Damaged
 from spec_kitty_sync.event_journal.retention import Removed
+from spec_kitty_sync.sync.chosen import unregistered
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.soundness import find_faults
 from spec_kitty_sync.sync.status import target_summary
@@ -19,19 +20,22 @@ from spec_kitty_sync.sync.status_report import TargetSummary
 from spec_kitty_sync.sync.workspace import Workspace, open_workspace, read_workspace
 
 DELIVERED = "delivered"
+_EVERY_TARGET = frozenset({DELIVERED, "dead"})  # go only when no active target needs them
 
 
 @dataclass(frozen=True)
 class GcResult:
     """What went, or would go, for each reason that was asked for. Sizes in bytes.
 
-    `waits_for` are active targets that have fewer events than another one, in a preview.
+    In a preview, `waits_for` are active targets that have fewer events than another one, and
+    `not_begun` the addresses of chosen targets that nothing was sent to yet.
     """
 
     reasons: dict[str, Removed]
     dry_run: bool
     freed_on_disk: int | None = None
     waits_for: tuple[TargetSummary, ...] = ()
+    not_begun: tuple[str, ...] = ()
 
     @property
     def events(self) -> int:
@@ -71,12 +75,16 @@ def preview_gc(
     with read_workspace(settings) as workspace:
         if workspace is None:
             return GcResult({reason: Removed(0, 0, True) for reason in reasons}, dry_run=True)
+        new = tuple(each.url for each in unregistered(settings, workspace.targets))
         found = {
-            reason: workspace.retention.preview(reason, older_than_s=older_than_s)
+            reason: Removed(0, 0, True)
+            if new and reason in _EVERY_TARGET
+            else workspace.retention.preview(reason, older_than_s=older_than_s)
             for reason in reasons
         }
         behind = _behind(workspace) if DELIVERED in reasons else ()
-    return GcResult(found, dry_run=True, waits_for=behind)
+    waited = not _EVERY_TARGET.isdisjoint(reasons)
+    return GcResult(found, dry_run=True, waits_for=behind, not_begun=new if waited else ())
 
 
 def _behind(workspace: Workspace) -> tuple[TargetSummary, ...]:

@@ -26,7 +26,6 @@ from spec_kitty_sync.sync.workspace import Workspace
 
 _TOP_TYPES = 5
 _LOOK_AT_OPEN = 20_000
-_SHOWN_ELSEWHERE = frozenset({"archived", "superseded"})
 _SET_APART = ("archived", "superseded", "local_only")
 
 
@@ -70,7 +69,8 @@ def _read_standing(workspace: Workspace) -> Standing:
     rowless.update(_opened(workspace, target, by_state["open"]))
     fresh = rowless.pop(None, 0)
     held.update({barrier: n for barrier, n in rowless.items() if barrier and n > 0})
-    shown = {code: n for code, n in held.items() if code not in _SHOWN_ELSEWHERE}
+    held["archived"] -= _gone_by_choice(groups)
+    shown = {code: n for code, n in held.items() if n > 0 and code != "superseded"}
     ledger = _ledger(workspace, target, by_state, sum(shown.values()), max(0, fresh) + unaccounted)
     stats, oldest_ms = _queue_stats(workspace, target, ledger)
     teams = _other_teams(groups, target.team_slug) if target and "other_team" in shown else ()
@@ -81,6 +81,18 @@ def _set_apart_by_nobody(groups: Iterable[CountGroup], seen: Mapping[str, int]) 
     """Return how many more rows look set apart than the journal has counted."""
     counted = _barriers(groups, None)
     return max(0, sum(seen.get(code, 0) - counted.get(code, 0) for code in _SET_APART))
+
+
+def _gone_by_choice(groups: Iterable[CountGroup]) -> int:
+    """Return how many events nobody will ever be sent, because that is what was asked for.
+
+    A few of them may have been delivered before: then fewer than are missing are counted missing.
+    """
+    return sum(
+        group.events
+        for group in groups
+        if group.removed and (group.removed == "discarded" or group.local_only or group.superseded)
+    )
 
 
 def _other_teams(groups: Iterable[CountGroup], team: str | None) -> tuple[str, ...]:

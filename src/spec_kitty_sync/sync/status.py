@@ -28,7 +28,6 @@ from spec_kitty_sync.sync.status_report import (
     Held,
     JournalSection,
     LedgerSection,
-    LegacySection,
     QueueFile,
     QueueStats,
     ServiceSection,
@@ -37,6 +36,7 @@ from spec_kitty_sync.sync.status_report import (
     TargetSummary,
     TerminalSection,
 )
+from spec_kitty_sync.sync.summary import in_one_line
 from spec_kitty_sync.sync.target_authority import OverrideMode
 from spec_kitty_sync.sync.workspace import Workspace, read_workspace
 
@@ -91,7 +91,7 @@ def _report(
     reset = _reset(workspace, standing, auth, connection)
     in_the_way = (
         *attention.target_attention(auth.resolved),
-        *attention.auth_attention(auth.section, standing.ledger, auth.remedy),
+        *attention.auth_attention(auth, standing.ledger),
         *attention.connection_attention(connection, auth.login_remedy),
     )
     found = (
@@ -105,13 +105,24 @@ def _report(
         *attention.ledger_attention(standing.unaccounted),
     )
     stats = standing.stats
+    summary = in_one_line(
+        standing.ledger,
+        held,
+        terminal,
+        legacy,
+        migration,
+        reset=bool(reset),
+        has_events=bool(standing.groups),
+    )
+    if standing.ledger.undelivered and auth.in_the_way:
+        summary += f"; blocked: {auth.in_the_way}"
     return StatusReport(
         schema_version=SCHEMA_VERSION,
         ok=not found,
         exit_code=3 if check and found else 0,
         generated_at=utc_iso(clock.now_ms()),
         home=str(settings.home.root),
-        summary=_in_one_line(standing, held, terminal, legacy, auth, reset=bool(reset)),
+        summary=summary,
         active_queue=_active_queue(settings, stats),
         legacy_queue=legacy_queue(settings.home, legacy),
         total_pending=stats.total_pending,
@@ -317,31 +328,3 @@ def _drain_running(workspace: Workspace | None, target: Target | None) -> bool:
         return False
     locks = workspace.settings.home.locks_dir
     return is_locked(locks / f"drain-{target.target_id}.lock")
-
-
-def _in_one_line(
-    standing: Standing,
-    held: tuple[Held, ...],
-    terminal: TerminalSection,
-    legacy: LegacySection,
-    auth: AuthStanding,
-    *,
-    reset: bool,
-) -> str:
-    parts = []
-    if standing.ledger.undelivered:
-        parts.append(f"{standing.ledger.undelivered} to deliver")
-    if held:
-        reasons = ", ".join(f"{each.count} {each.meaning}" for each in held)
-        parts.append(f"held: {reasons}")
-    if legacy.waiting:
-        parts.append(f"{legacy.waiting} in queues of older versions")
-    if terminal.count:
-        parts.append(f"{terminal.count} parked")
-    if reset:
-        parts.append("the server may have lost what was delivered")
-    if not parts:
-        parts.append("everything delivered" if standing.groups else "the journal is empty")
-    if standing.ledger.undelivered and auth.section.blocked is not None:
-        parts.append(f"blocked: {auth.section.blocked.replace('_', ' ')}")
-    return "; ".join(parts)

@@ -64,8 +64,14 @@ class Workspace:
     @cached_property
     def retention(self) -> Retention:
         from spec_kitty_sync.event_journal.retention import Retention
+        from spec_kitty_sync.sync.chosen import register_chosen
 
-        return Retention(self.store, self.journal, clock=self.clock)
+        return Retention(
+            self.store,
+            self.journal,
+            clock=self.clock,
+            before_removing=lambda: register_chosen(self.settings, self.targets),
+        )
 
     def known_target(self) -> Target | None:
         """Return the resolved target's row; None if nothing was ever sent there."""
