@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from spec_kitty_sync._files import Home
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.sync.status_report import (
@@ -24,8 +26,9 @@ _LISTED = 20
 
 def legacy_section(home: Home, store: Store | None) -> tuple[LegacySection, BodyUploadSection]:
     """Return what each source of older versions holds that the journal does not."""
-    if not any((home.root / place).exists() for place in _PLACES):
-        # A home that never had an older version need not load what reads them.
+    if not any(os.path.lexists(home.root / place) for place in _PLACES):
+        # A home that never had an older version need not load what reads them. A link that leads
+        # nowhere right now is a place, too.
         return LegacySection(0, ()), BodyUploadSection(0, 0)
     from spec_kitty_sync.sync.migrate_sources import waiting
 

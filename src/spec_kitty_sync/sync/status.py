@@ -105,24 +105,13 @@ def _report(
         *attention.ledger_attention(standing.unaccounted),
     )
     stats = standing.stats
-    summary = in_one_line(
-        standing.ledger,
-        held,
-        terminal,
-        legacy,
-        migration,
-        reset=bool(reset),
-        has_events=bool(standing.groups),
-    )
-    if standing.ledger.undelivered and auth.in_the_way:
-        summary += f"; blocked: {auth.in_the_way}"
-    return StatusReport(
+    report = StatusReport(
         schema_version=SCHEMA_VERSION,
         ok=not found,
         exit_code=3 if check and found else 0,
         generated_at=utc_iso(clock.now_ms()),
         home=str(settings.home.root),
-        summary=summary,
+        summary="",
         active_queue=_active_queue(settings, stats),
         legacy_queue=legacy_queue(settings.home, legacy),
         total_pending=stats.total_pending,
@@ -144,6 +133,7 @@ def _report(
         connection=connection,
         attention=found,
     )
+    return report._replace(summary=in_one_line(report, auth.in_the_way))
 
 
 def _probe(settings: Settings, clock: Clock) -> ConnectionSection:
