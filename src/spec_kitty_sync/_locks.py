@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spec_kitty_sync._files import touch_private
+from spec_kitty_sync._files import make_private_dir, touch_private
+from spec_kitty_sync.errors import StoreBusyError
+
+_CHANGE_WAIT_S = 30.0
 
 
 def _short_wait_s() -> float:
@@ -99,6 +102,30 @@ else:
 
         def close(self) -> None:
             os.close(self._fd)
+
+
+@contextmanager
+def change_lock(root: Path, name: str) -> Iterator[None]:
+    """Let one process at a time change the file *name* below *root*, from reading to writing.
+
+    Raises:
+        StoreBusyError: another process holds it for too long.
+    """
+    from filelock import FileLock, Timeout  # most runs change nothing
+
+    make_private_dir(root)
+    make_private_dir(root / "locks")
+    path = root / "locks" / f"{name}.lock"
+    touch_private(path)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_CHANGE_WAIT_S, poll_interval=0.01)
+    except Timeout:
+        raise StoreBusyError(f"another process is changing the {name}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_locked(path: Path) -> bool:

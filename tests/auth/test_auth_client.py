@@ -15,7 +15,7 @@ from pytest_httpserver import HTTPServer
 
 from spec_kitty_sync._clock import ManualClock, SystemClock
 from spec_kitty_sync._http import HttpClient
-from spec_kitty_sync.auth.client import AuthClient, origin
+from spec_kitty_sync.auth.client import AuthClient
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials, save_credentials
 from spec_kitty_sync.errors import CredentialError, OfflineError, ReceiverProtocolError
 
@@ -48,9 +48,15 @@ class Bench:
     def client(self, url: str | None = None) -> AuthClient:
         return AuthClient(self.path, url or self.url, clock=self.clock, open_client=HttpClient)
 
-    def save(self, *, access_s: float = 3600, refresh_s: float = 86400) -> Credentials:
+    def save(
+        self,
+        *,
+        access_s: float = 3600,
+        refresh_s: float = 86400,
+        server_url: str | None = None,
+    ) -> Credentials:
         login = Credentials(
-            server_url=self.url,
+            server_url=server_url or self.url,
             username="ada",
             team_slug="team-a",
             access=f"{CANARY}-old-access",
@@ -87,6 +93,30 @@ def test_login_stores_tokens_and_their_ends(bench):
     request, _ = bench.server.log[0]
     assert request.get_json() == {"username": "ada", "password": "password-nobody-logs"}
     assert "password-nobody-logs" not in bench.path.read_text()
+
+
+def test_tokens_whose_ends_are_not_said_are_good_until_refused(bench):
+    """A server that names no lifetime is asked with its tokens, both of them, until it says no."""
+    bench.answers("/api/v1/token/", {"access": f"{CANARY}-1", "refresh": f"{CANARY}-2"})
+    bench.answers("/api/v1/token/refresh/", {"access": f"{CANARY}-3"})
+    client = bench.client()
+    client.login("ada", "x")
+    bench.clock.advance(30 * 86_400)
+    assert client.access_token() == f"{CANARY}-1"
+    assert client.refresh()
+    assert client.access_token() == f"{CANARY}-3"
+
+
+def test_refresh_token_whose_end_is_not_said_renews_the_login(bench):
+    """Where only the access token's lifetime is said, the refresh token renews it at its end."""
+    pair = {"access": f"{CANARY}-1", "refresh": f"{CANARY}-2", "access_lifetime": 300}
+    bench.answers("/api/v1/token/", pair)
+    bench.answers("/api/v1/token/refresh/", {"access": f"{CANARY}-3", "access_lifetime": 300})
+    client = bench.client()
+    client.login("ada", "x")
+    bench.clock.advance(301)
+    assert client.authenticated
+    assert client.access_token() == f"{CANARY}-3"
 
 
 def test_fresh_token_is_used_without_asking(bench):
@@ -176,11 +206,10 @@ def test_token_of_another_origin_is_never_used(bench, elsewhere):
     assert bench.asked == []
 
 
-def test_origin_spells_out_what_urls_leave_away():
-    """Case, default port and a trailing dot make no difference; scheme, host and port do."""
-    assert origin("HTTPS://Example.org./x?y") == origin("https://example.org:443/")
-    assert origin("https://example.org") != origin("http://example.org")
-    assert origin("https://example.org") != origin("https://example.org:8443")
+def test_login_made_at_another_spelling_of_the_host_is_found(bench):
+    """An older file spells the host as it was typed: where a user is found, so is the token."""
+    bench.save(server_url="https://K\u00fcche.example/")
+    assert bench.client("https://xn--kche-0ra.example").access_token() == f"{CANARY}-old-access"
 
 
 @pytest.mark.parametrize(

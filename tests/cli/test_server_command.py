@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desk import Desk, make_event
+from desk import Desk, event_id, make_event
 from small_receiver import SmallReceiver
 
 FAR = "http://spec.example.invalid"
@@ -62,3 +62,26 @@ def test_a_target_that_never_took_an_event_is_counted_and_named_where_gc_waits_f
     assert "`spec-kitty sync targets retire 1`" in waiting
     desk.run("sync", "targets", "retire", "1")
     assert "waits for" not in desk.run("sync", "gc").out
+
+
+def test_limit_that_a_server_no_longer_states_holds_nothing_back(
+    desk: Desk, receiver: SmallReceiver
+):
+    """A limit ends with the answer that leaves it out, not with an answer that says nothing."""
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    receiver.says_of_itself = {"max_event_bytes": 100}
+    desk.run("sync", "now")
+    assert receiver.events == []
+    receiver.page = (200, b"{}")  # whatever stands in front of the server
+    desk.run("sync", "now")
+    receiver.page = None
+    assert held(desk) == ["too_large"]
+    receiver.says_of_itself = {"environment_name": "small"}
+    assert desk.json("sync", "now")["delivered"] == 1
+    assert held(desk) == []
+    assert [event["event_id"] for event in receiver.events] == [event_id(1)]
+
+
+def held(desk: Desk) -> list[str]:
+    return [each["reason"] for each in desk.json("sync", "status")["held"]]

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from spec_kitty_sync._urls import canonical_url, is_loopback, origin, same_origin
 from spec_kitty_sync.conformance.stub import each, result
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
 from spec_kitty_sync.delivery.history import rows_of
 from spec_kitty_sync.delivery.targets import Deployment
-from spec_kitty_sync.delivery.urls import (
-    batch_endpoint,
-    canonical_url,
-    external_endpoint,
-    is_loopback,
-    origin,
-)
+from spec_kitty_sync.delivery.urls import batch_endpoint, external_endpoint
 from spec_kitty_sync.errors import DeliveryBlockedError, TargetNotFoundError, TargetUrlError
 from spec_kitty_sync.event_journal.corrections import Corrections
 
@@ -244,3 +239,12 @@ def test_released_event_leaves_with_the_next_drain(bench, stub):
     assert bench.drain(stub.url).held == {"migration_conflict": 1}
     corrections.release([event_id])
     assert bench.drain(stub.url).delivered == 1
+
+
+def test_same_origin_asks_for_scheme_host_and_port_in_any_spelling():
+    """Case, default port, IDNA and a trailing dot make no difference; no other host is the same."""
+    assert same_origin("HTTPS://Example.org./x?y", "https://example.org:443/")
+    assert same_origin("https://k\u00fcche.example", "https://xn--kche-0ra.example/a")
+    assert not same_origin("https://example.org", "http://example.org")
+    assert not same_origin("https://example.org", "https://example.org:8443")
+    assert not same_origin("no url", "no url")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from spec_kitty_sync._files import Home
 from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, UsageError
-from spec_kitty_sync.sync.config import Settings, write_settings
+from spec_kitty_sync.sync.config import Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import (
     OverrideMode,
     QueueScopeStatus,
@@ -176,3 +178,19 @@ def test_an_endpoint_keeps_its_last_slash(home):
     resolved = resolve(home, SPEC_KITTY_SAAS_URL="HTTPS://A.example:443/hook")
     assert resolved.override_mode is OverrideMode.NONE
     assert resolved.resolved_server_url == "https://a.example/hook/"
+
+
+def test_settings_that_are_written_at_once_are_all_kept(home):
+    """Each writer changes its own keys, whatever others write in the same moment."""
+    keys = ("server_url", "mode", "token_env", "ca_file")
+    together = threading.Barrier(len(keys))
+
+    def write(key: str) -> None:
+        for number in range(20):
+            together.wait(60)
+            write_settings(home, {key: f"{key}-{number}"})
+
+    with ThreadPoolExecutor(len(keys)) as pool:
+        list(pool.map(write, keys))
+    kept = SyncConfig.load(home)
+    assert {key: getattr(kept, key) for key in keys} == {key: f"{key}-19" for key in keys}

@@ -51,7 +51,7 @@ def login(
         CredentialError: user name or password are refused.
         DeliveryError: the server does not answer.
     """
-    from spec_kitty_sync.delivery.urls import canonical_url
+    from spec_kitty_sync._urls import canonical_url
     from spec_kitty_sync.sync.target_authority import resolve_target
 
     url = canonical_url(server) if server else resolve_target(settings, with_login=False).require()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from spec_kitty_sync._clock import Clock
+from spec_kitty_sync._urls import same_origin
 from spec_kitty_sync.auth.credentials import (
     Credentials,
     credentials_lock,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from spec_kitty_sync.auth.tokens import TokenEndpoint, TokenPair
 
 _REFRESH_AHEAD = timedelta(seconds=60)
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class AuthClient:
         found = load_credentials(self._path)
         if found is None or self._server_url is None:
             return None
-        if origin(found.server_url) != origin(self._server_url):
+        if not same_origin(found.server_url, self._server_url):
             return None
         return found if self._whose in (None, (found.username, found.team_slug)) else None
 
@@ -253,14 +252,3 @@ def _renewed(old: Credentials, pair: TokenPair) -> Credentials:
         team_slug=pair.team_slug if pair.names_team else old.team_slug,
         login=old.login_id,
     )
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port of *url*, the default port spelled out."""
-    parts = urlsplit(url.strip())
-    scheme = parts.scheme.lower()
-    try:
-        port = parts.port or _PORTS.get(scheme)
-    except ValueError:
-        port = -1
-    return scheme, (parts.hostname or "").rstrip("."), port

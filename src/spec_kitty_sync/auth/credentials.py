@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from spec_kitty_sync._files import (
-    make_private_dir,
     move_away,
     spent_error,
     sync_dir,
-    touch_private,
     write_atomic,
 )
-from spec_kitty_sync.errors import CredentialError, StoreBusyError, UnsafePathError
-
-_LOCK_WAIT_S = 30.0
+from spec_kitty_sync._locks import change_lock
+from spec_kitty_sync.errors import CredentialError, UnsafePathError
 
 
 @dataclass(frozen=True)
@@ -133,22 +130,8 @@ def credentials_lock(path: Path) -> Iterator[None]:
     Raises:
         StoreBusyError: another process holds it for too long.
     """
-    from filelock import FileLock, Timeout
-
-    locks = path.parent / "locks"
-    make_private_dir(path.parent)
-    make_private_dir(locks)
-    name = locks / "credentials.lock"
-    touch_private(name)
-    lock = FileLock(name)
-    try:
-        lock.acquire(timeout=_LOCK_WAIT_S)
-    except Timeout:
-        raise StoreBusyError("another process is changing the credentials") from None
-    try:
+    with change_lock(path.parent, "credentials"):
         yield
-    finally:
-        lock.release()
 
 
 def save_credentials(path: Path, credentials: Credentials) -> None:

@@ -28,11 +28,14 @@ class Requests(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a server issued; it is worth nothing at any other origin."""
+    """What a server issued; it is worth nothing at any other origin.
+
+    An expiry is None where the server does not say.
+    """
 
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
-    access_expires: datetime
+    access_expires: datetime | None
     refresh_expires: datetime | None
     team_slug: str | None
     names_team: bool
@@ -97,18 +100,20 @@ class TokenEndpoint:
         return TokenPair(
             access=access,
             refresh=refresh,
-            access_expires=self._after(fields.get("access_lifetime"), 300),
-            refresh_expires=self._after(fields.get("refresh_lifetime"), 0) if refresh else None,
+            access_expires=self._after(fields.get("access_lifetime")),
+            refresh_expires=self._after(fields.get("refresh_lifetime")) if refresh else None,
             team_slug=team if isinstance(team, str) and team and team.isprintable() else None,
             names_team="team_slug" in fields,
         )
 
-    def _after(self, lifetime_s: object, default_s: int) -> datetime:
-        seconds: float = default_s
-        if isinstance(lifetime_s, int | float) and not isinstance(lifetime_s, bool):
-            # No float() of it before: an integer may have a thousand digits.
-            seconds = min(max(lifetime_s, 0), _YEAR_S) if lifetime_s == lifetime_s else default_s
-        return self.now() + timedelta(seconds=seconds)
+    def _after(self, lifetime_s: object) -> datetime | None:
+        """Return when that is over; None where the server does not say, and will when asked."""
+        if not isinstance(lifetime_s, int | float) or isinstance(lifetime_s, bool):
+            return None
+        if lifetime_s != lifetime_s:
+            return None
+        # No float() of it before: an integer may have a thousand digits.
+        return self.now() + timedelta(seconds=min(max(lifetime_s, 0), _YEAR_S))
 
 
 def _object(body: bytes) -> dict[str, Any]:

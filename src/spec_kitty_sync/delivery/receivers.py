@@ -13,10 +13,11 @@ from typing import NamedTuple, Protocol
 
 from spec_kitty_sync._clock import Clock, SystemClock
 from spec_kitty_sync._http import ANSWER_BASE_BYTES, ANSWER_BYTES_PER_EVENT, HttpClient, Reply
+from spec_kitty_sync._urls import is_loopback
 from spec_kitty_sync.delivery.answers import Answer, read_answer
 from spec_kitty_sync.delivery.selection import Limits
 from spec_kitty_sync.delivery.states import DEFAULT_MAX_REJECTIONS
-from spec_kitty_sync.delivery.urls import batch_endpoint, external_endpoint, is_loopback
+from spec_kitty_sync.delivery.urls import batch_endpoint, external_endpoint
 from spec_kitty_sync.errors import TargetUrlError
 
 PROTOCOL_VERSION = "1.0"

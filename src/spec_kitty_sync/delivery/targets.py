@@ -12,8 +12,8 @@ from typing import Any
 
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._urls import canonical_url, origin
 from spec_kitty_sync.delivery.counting import shift_counts
-from spec_kitty_sync.delivery.urls import canonical_url, origin
 from spec_kitty_sync.errors import TargetNotFoundError
 
 __all__ = [

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from spec_kitty_sync.auth.client import origin
+from spec_kitty_sync._urls import canonical_url, is_loopback, same_origin, tidy_url
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.delivery.urls import canonical_url, is_loopback, tidy_url
 from spec_kitty_sync.errors import CredentialError, TargetNotFoundError, UsageError
 from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
@@ -106,7 +105,7 @@ def _to(settings: Settings, url: str) -> Settings:
     }
     # A token in the environment was put there for the server that is usually meant.
     meant = settings.env(_SERVER) or SyncConfig.load(settings.home).server_url
-    if meant is not None and origin(meant) != origin(url):
+    if meant is not None and not same_origin(meant, url):
         environ.pop(TOKEN_VARIABLE, None)
     return replace(settings, environ=environ)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_kitty_sync._files import Home, disk_error, move_away, write_atomic
+from spec_kitty_sync._locks import change_lock
 from spec_kitty_sync.errors import UsageError
 
 TOKEN_VARIABLE = "SPEC_KITTY_TOKEN"
@@ -113,10 +114,19 @@ def _wrong(key: str, value: object, wanted: str) -> UsageError:
 
 
 def write_settings(home: Home, values: Mapping[str, str | bool | None]) -> None:
-    """Set (or, for None, remove) keys of `[sync]` in `config.toml`; comments stay."""
+    """Set (or, for None, remove) keys of `[sync]` in `config.toml`; comments stay.
+
+    Raises:
+        StoreBusyError: another process is changing it for too long.
+    """
+    path = home.ensure().config_toml
+    with change_lock(home.root, "settings"):
+        _write_settings(path, values)
+
+
+def _write_settings(path: Path, values: Mapping[str, str | bool | None]) -> None:
     import tomlkit
 
-    path = home.ensure().config_toml
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     document = tomlkit.parse(text)
     table = document.setdefault("sync", tomlkit.table())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spec_kitty_sync._http import DEFAULT_DEADLINE_S, HttpClient
-from spec_kitty_sync.auth.client import origin
+from spec_kitty_sync._urls import same_origin
 from spec_kitty_sync.sync.config import SyncConfig
 
 
@@ -22,4 +22,4 @@ def trusted_ca(config: SyncConfig, url: str | None) -> Path | None:
     """Return the CA file to trust at *url*: `[sync] ca_file` counts for `server_url` only."""
     if not (config.ca_file and config.server_url and url):
         return None
-    return Path(config.ca_file) if origin(url) == origin(config.server_url) else None
+    return Path(config.ca_file) if same_origin(url, config.server_url) else None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from spec_kitty_sync._http import HttpClient
-from spec_kitty_sync.auth.client import origin
+from spec_kitty_sync._urls import same_origin
 from spec_kitty_sync.delivery.dispatcher import Dispatcher, DrainOptions, StopSignal
 from spec_kitty_sync.delivery.lock import WAIT_S
 from spec_kitty_sync.delivery.receivers import (
@@ -137,7 +137,8 @@ def _drain(
 
 def learn(workspace: Workspace, target: Target, health: Health) -> None:
     """Remember what the server said of itself; say so where its data may be gone."""
-    if health.max_event_bytes is not None:
+    # A server that leaves the limit out has none; one that does not answer has not said so.
+    if health.answered or health.max_event_bytes is not None:
         workspace.targets.limit_events(target.target_id, health.max_event_bytes)
     change = workspace.targets.see_deployment(target.target_id, health.deployment)
     if change is not None and change.reset_suspected:
@@ -197,7 +198,7 @@ def token_source(settings: Settings, situation: Situation) -> CredentialSource:
     """
     config, url = situation.config, situation.target.resolved_server_url
     configured = situation.target.configured_server_url
-    if config.token_env and url and configured and origin(url) == origin(configured):
+    if config.token_env and url and configured and same_origin(url, configured):
         token = settings.env(config.token_env)
         if token is None:
             raise CredentialError(

@@ -21,8 +21,12 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of a server; `limits` and `max_event_bytes` are its own, where it has any."""
+    """What is known of a server; `limits` and `max_event_bytes` are its own, where it has any.
 
+    `answered`: it was asked and said so; else nothing here tells of the server.
+    """
+
+    answered: bool = False
     deployment: Deployment = field(default_factory=Deployment)
     limits: Limits = field(default_factory=Limits)
     max_event_bytes: int | None = None
@@ -54,6 +58,7 @@ def read_health(body: bytes) -> Health:
     events = _count(said.get("max_batch_events")) or default.events
     names = said.get("capabilities")
     return Health(
+        answered=isinstance(said.get("status"), str),
         deployment=Deployment(
             server_instance_id=_name(said.get("server_instance_id")),
             deployment_id=_name(said.get("deployment_id")),

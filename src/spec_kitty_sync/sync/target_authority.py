@@ -9,11 +9,10 @@ import enum
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from spec_kitty_sync._files import Home
+from spec_kitty_sync._urls import canonical_url, same_origin, tidy_url
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
-from spec_kitty_sync.delivery.urls import canonical_url, tidy_url
 from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, TargetUrlError, UsageError
 from spec_kitty_sync.sync.config import Settings, SyncConfig
 
@@ -138,16 +137,7 @@ def credentials_for(url: str, home: Home) -> Credentials | None:
     credentials = load_credentials(home.credentials)
     if credentials is None:
         return None
-    try:
-        issuer = canonical_url(credentials.server_url)
-    except TargetUrlError:
-        return None
-    return credentials if _origin(issuer) == _origin(url) else None
-
-
-def _origin(canonical: str) -> tuple[str, str]:
-    parts = urlsplit(canonical)
-    return parts.scheme, parts.netloc
+    return credentials if same_origin(credentials.server_url, url) else None
 
 
 def build_queue_scope(server_url: str, username: str, team_slug: str | None) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spec_kitty_sync._clock import utc_iso
+from spec_kitty_sync._urls import canonical_url
 from spec_kitty_sync.delivery.resets import confirm_data
 from spec_kitty_sync.delivery.targets import Target
-from spec_kitty_sync.delivery.urls import canonical_url
 from spec_kitty_sync.errors import TargetNotFoundError, TargetUrlError
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.status import target_summary

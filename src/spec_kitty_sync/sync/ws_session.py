@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from spec_kitty_sync._http import HttpClient, Reply
+from spec_kitty_sync._urls import is_loopback
 from spec_kitty_sync.delivery.receivers import PROTOCOL_VERSION, CredentialSource
-from spec_kitty_sync.delivery.urls import is_loopback
 from spec_kitty_sync.errors import AuthRejectedError, ReceiverProtocolError
 
 WS_TOKEN_PATH = "/api/v1/ws-token"
