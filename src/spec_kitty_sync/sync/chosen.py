@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from spec_kitty_sync._urls import canonical_url
 from spec_kitty_sync.delivery.targets import TargetRegistry
-from spec_kitty_sync.delivery.urls import canonical_url
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.target_authority import credentials_for, resolve_target
 
