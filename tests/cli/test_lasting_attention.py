@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from desk import Desk, make_event
+from desk import Desk, event_id, make_event
 from receiver_server import start_server
+from remedies import LOGIN
 from small_receiver import SmallReceiver, accept, reject
 
 
-def wants(desk: Desk, *, code: int = 3) -> dict[str, str]:
+def wants(desk: Desk, *, code: int | None = 3) -> dict[str, str]:
     """Return what `sync status --check` points at, with the remedy of each."""
     report = desk.json("sync", "status", "--check", code=code)
     return {each["code"]: each["remedy"] for each in report["attention"]}
@@ -125,3 +126,82 @@ def test_receiver_without_a_database_says_that_it_forgets(
     server.process.terminate()
     printed = server.process.communicate(timeout=60)[1]
     assert ("no --database: what is stored here is gone" in printed) is said
+
+
+def let_days_pass(desk: Desk, days: int) -> None:
+    """Have everything so far happen *days* earlier."""
+    earlier = days * 24 * 3_600_000
+    desk.sql("UPDATE event_journal SET appended_at_ms = appended_at_ms - ?", earlier)
+    desk.sql("UPDATE delivery_targets SET last_delivery_at = last_delivery_at - ?", earlier)
+
+
+@pytest.mark.parametrize(
+    ("staying", "limit"),
+    [
+        ({"data_tier": 0}, None),
+        ({"project_uuid": None}, None),
+        ({"team_slug": "team-b"}, None),
+        ({"payload": {"wp_id": "WP01", "entry_content": "x" * 2000}}, 1000),
+    ],
+    ids=["local only", "held", "other team", "too large"],
+)
+def test_events_that_wait_behind_many_that_stay_are_seen(
+    desk: Desk, receiver: SmallReceiver, staying: dict[str, object], limit: int | None
+):
+    """However many events stay here, those behind them are missed when none is delivered."""
+    if limit is not None:
+        receiver.says_of_itself = {"max_event_bytes": limit}
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    desk.environ["SK_PASSWORD"] = "lovelace"
+    desk.run("auth", "login", *LOGIN)
+    assert desk.json("sync", "now")["delivered"] == 1
+    desk.put(*(make_event(number, **staying) for number in range(2, 11_002)))
+    desk.put(*(make_event(number) for number in range(11_002, 11_052)))
+    let_days_pass(desk, 30)
+    desk.put(*(make_event(number) for number in range(11_052, 11_062)))
+    let_days_pass(desk, 10)
+    report = desk.json("sync", "status", "--check", code=3)
+    assert "stalled" in {each["code"] for each in report["attention"]}
+    assert report["background"]["oldest_undelivered_at"] == oldest_of(desk, 11_002)
+    assert report["top_event_types"]
+    desk.run("sync", "now")
+    assert "stalled" not in wants(desk, code=None)
+
+
+@pytest.mark.parametrize("staying", [{"data_tier": 0}, {"project_uuid": None}])
+def test_events_for_a_server_that_was_never_sent_any_are_seen_behind_many_that_stay(
+    desk: Desk, receiver: SmallReceiver, staying: dict[str, object]
+):
+    """The oldest event that could leave is found, wherever it is."""
+    desk.put(*(make_event(number, **staying) for number in range(1, 20_000)))
+    desk.put(make_event(20_000))
+    let_days_pass(desk, 40)
+    desk.run("sync", "server", receiver.url)
+    report = desk.json("sync", "status", "--check", code=3)
+    assert "stalled" in {each["code"] for each in report["attention"]}
+    assert report["background"]["oldest_undelivered_at"] == oldest_of(desk, 20_000)
+
+
+def test_events_too_large_for_the_server_do_not_hide_that_nothing_was_tried(
+    desk: Desk, receiver: SmallReceiver
+):
+    """What counts as undelivered has an age, though the next drain will hold it."""
+    receiver.says_of_itself = {"max_event_bytes": 1000}
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    assert desk.json("sync", "now")["delivered"] == 1
+    desk.put(*(make_event(number, data_tier=0) for number in range(2, 8193)))
+    desk.put(make_event(8193, payload={"wp_id": "WP01", "entry_content": "x" * 2000}))
+    let_days_pass(desk, 40)
+    report = desk.json("sync", "status", "--check", code=3)
+    assert report["delivery_ledger"]["undelivered"] == 1
+    assert report["background"]["oldest_undelivered_at"] is not None
+    assert "stalled" in wants(desk)
+    desk.run("sync", "now")
+    assert set(wants(desk)) == {"held_too_large"}
+
+
+def oldest_of(desk: Desk, number: int) -> str:
+    """Return when one event was appended."""
+    return str(desk.json("sync", "show", event_id(number))["appended_at"])

@@ -23,7 +23,6 @@ WHOLE = {
     "selection._TOP",  # in descending order, one row
     "waiting._BARRED",
     "waiting._BARRED_ANYWHERE",
-    "waiting._UNSENT",
     "retries._CHOSEN",
     "history._STALLED",
     "history._FAILED",

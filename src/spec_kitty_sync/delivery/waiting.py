@@ -3,7 +3,8 @@
 Every answer reads a bounded number of rows, whatever the journal's size.
 """
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from spec_kitty_sync._sqlite import Store
@@ -32,8 +33,7 @@ WHERE target_id = :target_id AND epoch = :epoch AND state = 'open' ORDER BY seq 
 """
 _NEW = """
 SELECT c.seq FROM delivery_candidates c
-WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :after + 10 * :n
-  AND c.barrier IS NULL
+WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :upto AND c.barrier IS NULL
   AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
                   WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq = c.seq)
 ORDER BY c.seq LIMIT :n
@@ -61,13 +61,18 @@ ORDER BY seq LIMIT :n
 """
 _UNSENT = """
 SELECT seq FROM journal_ids
-WHERE NOT archived AND NOT superseded AND hold IS NULL AND tier > 0
+WHERE seq > :after AND seq <= :upto
+  AND NOT archived AND NOT superseded AND hold IS NULL AND tier > 0
   AND (:team IS NULL OR team IS NULL OR team = :team)
 ORDER BY seq LIMIT :n
 """
 
 Barriers = dict[str | None, int]
 """Why events stay here → how many; the key None counts those that may leave."""
+
+
+Stretch = tuple[int, int]
+"""A part of the journal: the seqs behind the first number, up to the second."""
 
 
 class Waiting(NamedTuple):
@@ -99,19 +104,41 @@ def count_opened(store: Store, target: Target) -> Barriers:
         return dict(conn.execute(_OPENED, _where(target)).fetchall())
 
 
-def first_waiting(store: Store, target: Target | None, *, team: str | None = None) -> Waiting:
+def first_waiting(
+    store: Store,
+    target: Target | None,
+    *,
+    stretches: Iterable[Stretch],
+    team: str | None = None,
+) -> Waiting:
     """Return the first events that may still leave: failed, opened again, and never sent.
 
+    Those that were never sent are looked for in *stretches*, in that order, until enough are found.
     Without *target* nothing was ever sent; then *team* is whose events it would be sent.
     """
     with store.reading() as conn:
         if target is None:
-            rows = conn.execute(_UNSENT, {"team": team, "n": EXAMINED}).fetchall()
-            return Waiting(tuple(row[0] for row in rows), ())
+            return Waiting(tuple(_fresh(conn, _UNSENT, {"team": team}, stretches)), ())
         retrying = conn.execute(_RETRYING, _where(target)).fetchall()
-        fresh = _firsts(conn.execute(_OPEN, _where(target)), conn.execute(_NEW, _where(target)))
+        opened = [row[0] for row in conn.execute(_OPEN, _where(target))]
+        fresh = sorted(opened + _fresh(conn, _NEW, _where(target), stretches))[:EXAMINED]
     attempts = tuple(row[1] for row in retrying)
     return Waiting(tuple(sorted({*fresh, *(row[0] for row in retrying)})), attempts)
+
+
+def _fresh(
+    conn: sqlite3.Connection,
+    statement: str,
+    where: Mapping[str, object],
+    stretches: Iterable[Stretch],
+) -> list[int]:
+    found: list[int] = []
+    for looked, (after, upto) in enumerate(stretches):
+        if len(found) >= EXAMINED or (found and looked > 1):
+            break
+        bounds = {"after": after, "upto": upto, "n": EXAMINED - len(found)}
+        found += [row[0] for row in conn.execute(statement, {**where, **bounds})]
+    return found
 
 
 def list_held(
@@ -128,10 +155,6 @@ def list_held(
             where = {**_where(target), "reason": reason, "n": n}
             rows = conn.execute(_BARRED, where).fetchall()
     return tuple(rows)
-
-
-def _firsts(*cursors: Iterable[tuple[int]]) -> list[int]:
-    return sorted(row[0] for cursor in cursors for row in cursor)[:EXAMINED]
 
 
 def _where(target: Target) -> dict[str, int]:

@@ -30,13 +30,20 @@ _GROUPS = """
 SELECT local_only, team, hold, superseded, removed, sum(events), sum(bytes)
 FROM event_journal_count WHERE block >= ? GROUP BY 1, 2, 3, 4, 5
 """
+# Mirrors `barrier_of` of the wiring: blocks with events that nothing keeps here.
+_BLOCKS_WITH_FREE = """
+SELECT DISTINCT block FROM event_journal_count
+WHERE block >= :from_block AND NOT local_only AND hold = '' AND NOT superseded AND removed = ''
+  AND (team = '' OR :team IS NULL OR team = :team) AND events > 0
+ORDER BY block LIMIT :n
+"""
 _OLDEST = """
 SELECT occurred_at, appended_at_ms FROM event_journal
 WHERE seq >= (SELECT seq FROM event_journal_mark WHERE name = 'first_kept') AND body IS NOT NULL
 ORDER BY seq LIMIT 1
 """
 _NEWEST = "SELECT appended_at_ms FROM event_journal ORDER BY seq DESC LIMIT 1"
-_APPENDED_AT = "SELECT appended_at_ms FROM event_journal WHERE seq = ?"
+_APPENDED_AT = "SELECT appended_at_ms FROM event_journal WHERE seq >= ? ORDER BY seq LIMIT 1"
 _TYPES = """
 SELECT event_type, count(*) FROM event_journal
 WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY event_type ORDER BY 2 DESC, 1
@@ -94,6 +101,13 @@ def read_groups(store: Store, *, from_block: int = 0) -> tuple[CountGroup, ...]:
         )
 
 
+def blocks_with_free(store: Store, team: str | None, *, from_block: int, n: int) -> tuple[int, ...]:
+    """Return the first *n* blocks that hold events which may leave, to *team* (None for any)."""
+    with store.reading() as conn:
+        where = {"team": team, "from_block": from_block, "n": n}
+        return tuple(row[0] for row in conn.execute(_BLOCKS_WITH_FREE, where))
+
+
 def find_miscounts(store: Store) -> list[str]:
     """Return one sentence for each count that differs from its rows; reads every row."""
     with store.reading() as conn:
@@ -121,7 +135,7 @@ def newest_appended_at(store: Store) -> int | None:
 
 
 def appended_at(store: Store, seq: int) -> int | None:
-    """Return when the event *seq* was appended (epoch milliseconds)."""
+    """Return when the event *seq*, or the next one, was appended (epoch milliseconds)."""
     with store.reading() as conn:
         row = conn.execute(_APPENDED_AT, (seq,)).fetchone()
     return int(row[0]) if row else None

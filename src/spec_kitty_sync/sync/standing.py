@@ -9,6 +9,7 @@ from spec_kitty_sync.delivery.counting import read_counts
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.delivery.waiting import (
     Barriers,
+    Waiting,
     count_ahead,
     count_between,
     count_opened,
@@ -18,6 +19,7 @@ from spec_kitty_sync.event_journal.counting import (
     BLOCK,
     CountGroup,
     appended_at,
+    blocks_with_free,
     read_groups,
     types_of,
 )
@@ -26,6 +28,7 @@ from spec_kitty_sync.sync.workspace import Workspace
 
 _TOP_TYPES = 5
 _LOOK_AT_OPEN = 20_000
+_LOOK_INTO = 8
 _SET_APART = ("archived", "superseded", "local_only")
 
 
@@ -182,15 +185,33 @@ def _queue_stats(
     failed = ledger.rejected + ledger.dead_letter + ledger.terminal_failed
     if not ledger.undelivered:
         return QueueStats(0, failed, None, {}, ()), None
-    team = target.team_slug if target else workspace.resolved.team_slug
-    first = first_waiting(workspace.store, target, team=team)
-    oldest_ms = appended_at(workspace.store, first.seqs[0]) if first.seqs else None
+    first, oldest_ms = _look(workspace, target)
     age = None
     if oldest_ms is not None:
         age = timedelta(milliseconds=max(0, workspace.clock.now_ms() - oldest_ms))
     types = types_of(workspace.store, first.seqs)[:_TOP_TYPES]
     stats = QueueStats(ledger.undelivered, failed, age, _retries(ledger, first.attempts), types)
     return stats, oldest_ms
+
+
+def _look(workspace: Workspace, target: Target | None) -> tuple[Waiting, int | None]:
+    """Return the first events that wait, and when the oldest was appended.
+
+    Only blocks that hold such events are looked into, wherever they are. Where the first ones hold
+    none after all (too large for the target, told of already), the time is that of the first event
+    which was not looked at: none that waits is older.
+    """
+    store = workspace.store
+    team, mark = workspace.resolved.team_slug, 0
+    if target is not None:
+        team, mark = target.team_slug, target.mark
+    free = blocks_with_free(store, team, from_block=mark // BLOCK, n=_LOOK_INTO + 1)
+    stretches = [(max(mark, block * BLOCK - 1), (block + 1) * BLOCK - 1) for block in free]
+    first = first_waiting(store, target, stretches=stretches[:_LOOK_INTO], team=team)
+    if first.seqs:
+        return first, appended_at(store, first.seqs[0])
+    unseen = stretches[_LOOK_INTO:] or stretches
+    return first, appended_at(store, unseen[0][0] + 1) if unseen else None
 
 
 def _retries(ledger: LedgerSection, attempts: tuple[int, ...]) -> dict[str, int]:
