@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 from spec_kitty_sync.conformance import stub
@@ -38,6 +39,54 @@ def pending_is_no_error(t: ProducerTrial, case: Case) -> None:
         got=lambda: f"{len(again)} were sent again at once",
     )
     t.expect_retained(3)
+
+
+_HALF_MINUTE_S, _HOUR_S = 30, 3600
+_MORE_S = 5  # so that rounding, or reading the clock a little later, does not matter
+
+
+@check("SKP-RES-28", *rows("half-a-minute", "doubling", "an-hour-at-most"))
+def pending_is_asked_again(t: ProducerTrial, case: Case) -> None:
+    ids = t.prepare(events=2)
+    pending = stub.each(stub.result("pending"))
+    t.drain(then=pending)
+    if case.name == "an-hour-at-most":
+        for hour in range(1, 10):
+            at = time.time() + hour * (_HOUR_S + _MORE_S)
+            expect_asked(t, ids, t.sent_by_next_drain(pending, at=at), f"for the {hour}th time")
+        return
+    first = time.time() + _HALF_MINUTE_S + _MORE_S
+    if case.name == "half-a-minute":
+        expect_asked(t, ids, t.sent_by_next_drain(at=first), "30 s later")
+        t.expect_delivered(ids)
+        return
+    expect_asked(t, ids, t.sent_by_next_drain(pending, at=first), "30 s later")
+    second = time.time() + _HALF_MINUTE_S + _MORE_S + 2 * _HALF_MINUTE_S + _MORE_S
+    early = t.sent_by_next_drain(pending, at=first + _HALF_MINUTE_S + _MORE_S)
+    t.expect(
+        not early,
+        expected="what is pending for the second time is asked for again after 60 s",
+        got=lambda: f"{len(early)} were sent again after {_HALF_MINUTE_S + _MORE_S} s",
+    )
+    expect_asked(t, ids, t.sent_by_next_drain(at=second), "60 s after the second answer")
+
+
+@check("SKP-RES-29")
+def pending_is_asked_again_in_time(t: ProducerTrial, case: Case) -> None:
+    ids = t.prepare(events=2)
+    t.drain(stub.each(stub.result("pending")))
+    time.sleep(_HALF_MINUTE_S + 1)
+    expect_asked(t, ids, t.sent_by_next_drain(), "30 s later")
+
+
+def expect_asked(t: ProducerTrial, ids: list[str], again: list[str], when: str) -> None:
+    """Ask that exactly the pending *ids* were sent *again*."""
+    t.expect(
+        sorted(again) == sorted(ids),
+        expected=f"{len(ids)} pending events are asked for again {when}",
+        got=lambda: f"{len(again)} were sent",
+        about=ids[0],
+    )
 
 
 @check("SKP-RES-03")

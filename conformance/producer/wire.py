@@ -150,6 +150,28 @@ def token_stays_with_its_server(t: ProducerTrial, case: Case) -> None:
     )
 
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_EXCEPTIONS = ("no_proxy", "NO_PROXY")
+
+
+@check("SKP-WIR-12")
+def proxies_of_the_environment_hear_nothing(t: ProducerTrial, case: Case) -> None:
+    ids = t.prepare(events=2)
+    trap = t.another_stub()
+    t.environment |= dict.fromkeys(_PROXIES, trap.url) | dict.fromkeys(_EXCEPTIONS, "")
+    t.drain()
+    t.expect(
+        not trap.requests and not trap.health_asked and not trap.logins,
+        expected="nothing reaches the proxy that the environment names",
+        got=lambda: f"{len(trap.requests)} batches, {trap.health_asked} questions for its health",
+    )
+    t.expect(
+        t.stub.stored_ids == ids,
+        expected="the events go to the server itself",
+        got=lambda: f"{len(t.stub.stored_ids)} of {len(ids)} arrived",
+    )
+
+
 @check("SKP-WIR-07")
 def two_servers_stop_before_any_call(t: ProducerTrial, case: Case) -> None:
     ids = t.prepare(events=1)

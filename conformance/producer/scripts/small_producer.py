@@ -20,9 +20,11 @@ import socket
 import sqlite3
 import sys
 import time
+import unicodedata
 import uuid
 from datetime import UTC, datetime
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,12 +32,13 @@ FAULTS = frozenset(filter(None, os.environ.get("SMALL_FAULTS", "").split(",")))
 HOME = Path(os.environ["SMALL_HOME"])
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 WAITING = """
-SELECT id, body FROM event WHERE state IN (SELECT value FROM json_each(?)) ORDER BY seq
+SELECT id, body FROM event WHERE state IN (SELECT value FROM json_each(?))
+OR (state = 'pending' AND due <= ?) ORDER BY seq
 """
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, body TEXT, state TEXT DEFAULT 'open',
-    tries INTEGER DEFAULT 0, reason TEXT
+    tries INTEGER DEFAULT 0, asked INTEGER DEFAULT 0, due REAL DEFAULT 0, reason TEXT
 );
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS told (target TEXT, id TEXT, PRIMARY KEY (target, id));
@@ -53,6 +56,11 @@ def store() -> sqlite3.Connection:
     conn = sqlite3.connect(HOME / "small.db", timeout=30, isolation_level=None)
     conn.executescript(SCHEMA)
     return conn
+
+
+def now() -> float:
+    """Return the time in epoch seconds; `drain-later` runs as if it were later."""
+    return time.time() + STATE["later"]
 
 
 def setting(conn: sqlite3.Connection, name: str) -> str | None:
@@ -109,17 +117,19 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
         sys.exit("entry_type is none of note, review, error, comment")
     if payload.get("to_lane") == "doing" and not on("writes-the-alias"):
         payload = {**payload, "to_lane": "in_progress"}
+    payload = altered(payload)
     place = None
     if on("numbers-by-hand"):
         place = conn.execute("SELECT coalesce(max(seq), 0) + 1 FROM event").fetchone()[0]
         time.sleep(0.001)
     conn.execute("BEGIN IMMEDIATE")
-    clock = int(setting(conn, "clock") or 0) + 1
+    clock_name = f"clock {project(conn)}" if on("clock-per-project") else "clock"
+    clock = int(setting(conn, clock_name) or 0) + 1
     if on("clock-per-process"):
         clock = 1
     if on("counts-by-itself"):
         clock = STATE["clock"] = STATE.get("clock", clock - 1) + 1
-    keep(conn, "clock", str(clock))
+    keep(conn, clock_name, str(clock))
     stamp = datetime.now(UTC).isoformat()
     event = {
         "event_id": ulid(),
@@ -152,6 +162,20 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
     return str(event["event_id"])
 
 
+def altered(payload: dict) -> dict:
+    """Return *payload* as it was given, unless a fault alters it."""
+    if on("drops-unknown-keys"):
+        payload = {key: value for key, value in payload.items() if not key.startswith("x_")}
+    if on("drops-nulls"):
+        payload = {key: value for key, value in payload.items() if value is not None}
+    texts = {key: value for key, value in payload.items() if isinstance(value, str)}
+    if on("composes-letters"):
+        payload |= {key: unicodedata.normalize("NFC", text) for key, text in texts.items()}
+    if on("strips-texts"):
+        payload |= {key: text.strip() for key, text in texts.items()}
+    return payload
+
+
 def mend(event: dict) -> None:
     """Spoil *event* as the faults ask for."""
     if on("no-node"):
@@ -176,7 +200,8 @@ def waiting(conn: sqlite3.Connection) -> list[tuple[str, str]]:
     wanted = ["open", "rejected"]
     wanted += ["terminal"] if on("retries-terminal") else []
     wanted += ["pending"] if on("asks-pending-at-once") else []
-    rows = conn.execute(WAITING, (json.dumps(wanted),)).fetchall()
+    due = -1.0 if on("never-asks-pending-again") else now()
+    rows = conn.execute(WAITING, (json.dumps(wanted), due)).fetchall()
     if on("newest-first"):
         rows.reverse()
     target = setting(conn, "url")
@@ -240,10 +265,31 @@ def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = F
     if status == 413 and not on("413-stops"):
         return too_large(conn, batch)
     if status in (429, 503) and headers.get("Retry-After"):
-        if not on("ignores-retry-after"):
-            time.sleep(min(30.0, float(headers["Retry-After"])))
+        wait(headers["Retry-After"], status, answer)
         return send(conn, batch)
     return other_answer(conn, batch, status, answer)
+
+
+def wait(asked: str, status: int, answer: bytes) -> None:
+    """Wait as long as a Retry-After *asked*; stop when the drain has waited for half a minute."""
+    seconds = seconds_of(asked)
+    STATE["waited"] += max(1.0, seconds)
+    if STATE["waited"] > 30:
+        stop(status, f"come again after {asked}: ".encode() + answer)
+    time.sleep(seconds)
+
+
+def seconds_of(asked: str) -> float:
+    """Return the seconds that a Retry-After asks for, in figures or as a date; 1 at least."""
+    if on("ignores-retry-after") or (on("takes-dates-for-now") and not asked.isdecimal()):
+        return 0.0
+    if on("chokes-on-dates"):
+        return float(asked)
+    seconds = 0.0
+    with contextlib.suppress(ValueError):
+        date = None if asked.isdecimal() else parsedate_to_datetime(asked)
+        seconds = date.timestamp() - now() if date else float(asked)
+    return max(1.0, seconds)
 
 
 def other_answer(
@@ -382,9 +428,24 @@ def mark(conn: sqlite3.Connection, event_id: str, state: str, reason: str) -> No
             conn.execute("DELETE FROM event WHERE id = ?", (event_id,))
         if tries >= (1 if on("gives-up-at-once") else 5) and not on("retries-for-ever"):
             state = "dead"
+    if state == "pending":
+        conn.execute("UPDATE event SET asked = asked + 1 WHERE id = ?", (event_id,))
+        asked = conn.execute("SELECT asked FROM event WHERE id = ?", (event_id,)).fetchone()[0]
+        conn.execute("UPDATE event SET due = ? WHERE id = ?", (now() + pause(asked), event_id))
     conn.execute("UPDATE event SET state = ?, reason = ? WHERE id = ?", (state, reason, event_id))
     if reason:
         sys.stderr.write(f"{event_id}: {reason}\n")
+
+
+def pause(asked: int) -> float:
+    """Return the seconds until a pending event is asked for again, the *asked*-th time."""
+    if on("asks-pending-every-half-minute"):
+        return 30.0
+    if on("forgets-pending-in-time"):
+        return 30.0 * 2 ** (asked - 1)
+    if on("asks-pending-after-an-hour"):
+        return 3600.0
+    return float(min(3600, 30 * 2 ** (asked - 1)))
 
 
 def post(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> tuple[int, bytes, Message]:
@@ -420,9 +481,10 @@ def fresh(conn: sqlite3.Connection, event_id: str, body: str) -> str:
 def call(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, Message]:
     """Return status, body and headers of a POST; status 0 where no answer came."""
     parts = urlsplit(url)
-    server = http.client.HTTPConnection(parts.netloc, timeout=30)
+    proxy = os.environ.get("http_proxy") if on("asks-the-proxy") else None
+    server = http.client.HTTPConnection(urlsplit(proxy or url).netloc, timeout=30)
     try:
-        server.request("POST", parts.path, body, headers)
+        server.request("POST", url if proxy else parts.path, body, headers)
         answer = server.getresponse()
         said = answer.read(100_000 if on("reads-little") else None)
     except ConnectionRefusedError as error:
@@ -560,7 +622,8 @@ def run(command: str, rest: list[str]) -> None:
         take_tokens(conn, call(f"{setting(conn, 'url')}/api/v1/token/", body, JSON))
     elif command in ("emit", "emit-many"):
         emit(conn, rest, many=command == "emit-many")
-    elif command == "drain":
+    elif command in ("drain", "drain-later"):
+        STATE["later"] = float(rest[0]) if rest else 0.0
         drain(conn)
     elif command == "status":
         sys.stdout.write(json.dumps(status(conn)))
@@ -579,7 +642,7 @@ def main() -> None:
             sys.exit(f"{HOME} cannot be used: {exc}")
 
 
-STATE = {"failed": 0, "probed": 0, "bad": 0}
+STATE = {"failed": 0, "probed": 0, "bad": 0, "waited": 0.0, "later": 0.0}
 JSON = {"Content-Type": "application/json"}
 if __name__ == "__main__":
     main()

@@ -22,6 +22,7 @@ GATED: Final = {
     "retry": "retry",
     "auth": "login",
     "bulk": "emit_many",
+    "clock": "drain_later",
     "cleanup": "cleanup",
     "conflict-classes": "keep_volatile",
     "provenance": "sources",
@@ -50,6 +51,7 @@ _EVERYWHERE: Final = ("python", "adapter", "url", "home", "project")
 _FILLED: Final = {
     "commands.login": ("user",),
     "commands.emit": ("type", "aggregate_id"),
+    "commands.drain_later": ("seconds",),
     "options.tier": ("tier",),
     "options.causation": ("causation_id",),
     "variants.other_server": ("other_url",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -209,12 +210,22 @@ class ProducerTrial(Trial):
             self._settled = self.sent_by_next_drain()
         return self._settled
 
-    def sent_by_next_drain(self, answer: Answer | None = None) -> list[str]:
-        """Drain once more against a stub that behaves (or gives *answer*); return the ids sent."""
+    def sent_by_next_drain(
+        self, answer: Answer | None = None, *, at: float | None = None
+    ) -> list[str]:
+        """Drain once more against a stub that behaves (or gives *answer*); return the ids sent.
+
+        *at*: as it would be then, in epoch seconds; needs the capability `clock`.
+        """
         before = len(self.stub.seen_ids)
         self.stub.drop_script()
         self.stub.always(answer or per_event())
-        self.run("drain")
+        if at is None:
+            self.run("drain")
+        else:
+            seconds = max(0, round(at - time.time()))
+            note = f"a drain {seconds} s later"
+            self.run("drain_later", values={"seconds": str(seconds)}, note=note)
         return self.stub.seen_ids[before:]
 
     def expect_delivered(self, ids: Iterable[str]) -> None:
