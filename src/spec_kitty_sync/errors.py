@@ -27,8 +27,9 @@ SpecKittyError
 │       └── DeadlineError, ResponseTooLargeError
 ├── SourceError              a legacy source or input file cannot be read
 ├── MigrationError
-└── UsageError               arguments that make no sense together
-    └── MissingExtraError    a package of an extra is not installed
+├── UsageError               arguments that make no sense together
+│   └── MissingExtraError    a package of an extra is not installed
+└── InternalError            a defect of this program
 """
 
 from __future__ import annotations
@@ -320,3 +321,11 @@ class MissingExtraError(UsageError, ImportError):
 
     def __str__(self) -> str:
         return f"{self.message}. {self.remedy}"
+
+
+class InternalError(SpecKittyError):
+    """A defect of this program; what was recorded before is kept."""
+
+    code = "internal_error"
+    exit_code = 70
+    default_remedy = "Please report the traceback, and what `spec-kitty sync doctor` prints."

@@ -237,3 +237,18 @@ def test_debug_log_has_no_token(ready: Desk, receiver: SmallReceiver):
     assert log.stat().st_mode & 0o777 == 0o600
     assert log.stat().st_size
     assert "canary" not in log.read_text()
+
+
+def test_report_to_something_that_is_no_file_leaves_it_there(desk, receiver):
+    """A device or a pipe named by --report is written to, and not replaced by a file."""
+    pipe = desk.root / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        desk.put(make_event(1))
+        assert desk.run("sync", "server", receiver.url).code == 0
+        assert desk.run("sync", "now", "--report", str(pipe)).code == 0
+        assert pipe.is_fifo()
+        assert json.loads(os.read(reader, 65_536))["failures"] == []
+    finally:
+        os.close(reader)

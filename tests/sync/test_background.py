@@ -127,6 +127,32 @@ def test_what_stands_in_the_way_is_shown(service_of, error, shown, failures):
     assert (service.beat.failures > 0) is bool(failures)
 
 
+def test_unforeseen_error_is_a_failed_attempt(service_of, caplog):
+    """A defect in one attempt is logged with its traceback, shown, and tried again after a wait."""
+    drains = Drains(ZeroDivisionError("odd"), DONE)
+    seen: list[Heartbeat] = []
+    service = service_of(drains)
+    service.on_beat = seen.append
+    wait_until(lambda: service.beat.last_success_at is not None)
+    assert service.running
+    assert {"internal_error"} == {beat.last_stop for beat in seen if beat.failures}
+    assert "ZeroDivisionError: odd" in caplog.text
+
+
+def test_home_that_refuses_signs_of_life_is_no_error(service_of, desk, caplog):
+    """Without a folder for its file the service delivers all the same, and says so once."""
+    (desk.home.ensure().root / "background").write_text("")
+    drains = Drains(DONE)
+    service = service_of(drains)
+    wait_until(lambda: service.beat.last_success_at is not None)
+    service.wake()
+    wait_until(lambda: len(drains.times) == 2)
+    assert service.running
+    assert read_service(desk.home, clock=SystemClock()).state == "none"
+    told = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert ["background is not a directory" in each.getMessage() for each in told] == [True]
+
+
 def test_stop_drains_once_more_only_if_events_wait(service_of):
     """What came since the last drain gets one more; nothing came, nothing is done."""
     idle, busy = Drains(DONE), Drains(DONE)

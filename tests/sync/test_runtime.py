@@ -86,6 +86,19 @@ def test_first_emitter_starts_background_delivery(in_process, make_receiver):
     assert runtime.get_emitter() is not emitter
 
 
+def test_home_without_room_for_signs_of_life_still_delivers(in_process, make_receiver):
+    """A file where the heartbeat's folder should be keeps no event back."""
+    receiver = make_receiver()
+    in_process.target(receiver.url)
+    in_process.login(receiver.url)
+    (in_process.home.root / "background").write_text("")
+    emitter = runtime.get_emitter()
+    ids = [emitter.emit("HistoryAdded", "WP01", NOTE).event_id for _ in range(2)]
+    wait_until(lambda: receiver.ids() == ids)
+    assert runtime.get_sync_service().running
+    assert service_state(in_process) == "none"
+
+
 def test_server_restart_is_survived(in_process, make_receiver):
     """After a restart of the server every event is there exactly once, in order."""
     receiver = make_receiver()

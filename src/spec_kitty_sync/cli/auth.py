@@ -10,6 +10,7 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render_producing
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import TEXT
 from spec_kitty_sync.errors import UsageError
 
 
@@ -25,17 +26,24 @@ def auth() -> None:
 
 
 @auth.command()
-@click.option("--server", metavar="URL", help="Where to log in.  [default: the server of sync]")
-@click.option("--username", prompt="User name", help="Asked for when absent.")
+@click.option(
+    "--server", type=TEXT, metavar="URL", help="Where to log in.  [default: the server of sync]"
+)
+@click.option("--username", type=TEXT, help="Asked for when absent.")
 @click.option(
     "--password-env",
+    type=TEXT,
     metavar="NAME",
     help="Environment variable that holds the password; asked for without it.",
 )
 @home_option
 @json_option
 def login(
-    server: str | None, username: str, password_env: str | None, home: Path | None, as_json: bool
+    server: str | None,
+    username: str | None,
+    password_env: str | None,
+    home: Path | None,
+    as_json: bool,
 ) -> None:
     """Log in and keep the tokens in the home, readable by you alone.
 
@@ -44,6 +52,7 @@ def login(
       spec-kitty auth login --username ada
       spec-kitty auth login --username ada --password-env SK_PASSWORD
     """
+    username = username or click.prompt("User name", type=TEXT, err=True)
     password = _password(password_env)
     state = api.login(settings_from(home), username, password, server=server)
     render_producing.login(state, as_json=as_json)

@@ -13,6 +13,7 @@ import click
 
 from spec_kitty_sync._extras import require
 from spec_kitty_sync.cli.render_error import report_error, report_usage
+from spec_kitty_sync.cli.values import SECRET, TEXT, Seconds, Whole
 from spec_kitty_sync.errors import SpecKittyError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def _joined(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) 
 
 _only = click.option(
     "--only",
+    type=TEXT,
     multiple=True,
     callback=_joined,
     help="Comma-separated check ids; may be given again.",
@@ -71,18 +73,24 @@ def conformance() -> None:
 
 
 @conformance.command()
-@click.argument("url", required=False)
-@click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
-@click.option("--token", metavar="T", help="The token itself; the process list shows it.")
-@click.option("--profile", help="first-light, core, extended, hardened or soak.")
-@click.option("--capabilities", help="Comma-separated list, or a TOML file.")
+@click.argument("url", type=TEXT, required=False)
+@click.option(
+    "--token-env", type=TEXT, metavar="NAME", help="Environment variable that holds the token."
+)
+@click.option(
+    "--token", type=SECRET, metavar="T", help="The token itself; the process list shows it."
+)
+@click.option("--profile", type=TEXT, help="first-light, core, extended, hardened or soak.")
+@click.option("--capabilities", type=TEXT, help="Comma-separated list, or a TOML file.")
 @_only
-@click.option("--report", metavar="DIR", help="Where reports and replay capsules go.")
-@click.option("--seed", help="Repeat a run.")
-@click.option("--deadline", help="Seconds to wait for one answer.")
-@click.option("--rate", help="Requests per second at most.")
-@click.option("--baseline", metavar="FILE", help="Known failures with reason and expiry.")
-@click.option("--workers", "-n", help="Run on that many processes (needs pytest-xdist).")
+@click.option("--report", type=TEXT, metavar="DIR", help="Where reports and replay capsules go.")
+@click.option("--seed", type=TEXT, help="Repeat a run.")
+@click.option("--deadline", type=Seconds(min_open=True), help="Seconds to wait for one answer.")
+@click.option("--rate", type=Seconds(), help="Requests per second at most.")
+@click.option(
+    "--baseline", type=TEXT, metavar="FILE", help="Known failures with reason and expiry."
+)
+@click.option("--workers", "-n", type=TEXT, help="Run on that many processes (needs pytest-xdist).")
 @click.option("--plan", is_flag=True, help="Show what would be sent, send nothing.")
 @click.option("--list", "list", is_flag=True, help="List the checks, send nothing.")
 @click.option("--allow-production", is_flag=True, help="Also judge a production server.")
@@ -91,7 +99,7 @@ def conformance() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Run again after each change below this folder, until Ctrl-C.",
 )
-def receiver(url: str | None, watch: Path | None, **chosen: str | bool | None) -> None:
+def receiver(url: str | None, watch: Path | None, **chosen: str | float | bool | None) -> None:
     """Judge the receiver at URL, apart from any pytest configuration of this folder.
 
     \b
@@ -120,10 +128,16 @@ def _trial_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             _only,
-            click.option("--report", metavar="DIR", help="Where reports and capsules go."),
-            click.option("--seed", help="Repeat a run."),
-            click.option("--baseline", metavar="FILE", help="Known failures, reason and expiry."),
-            click.option("--workers", "-n", help="Run on that many processes (pytest-xdist)."),
+            click.option(
+                "--report", type=TEXT, metavar="DIR", help="Where reports and capsules go."
+            ),
+            click.option("--seed", type=TEXT, help="Repeat a run."),
+            click.option(
+                "--baseline", type=TEXT, metavar="FILE", help="Known failures, reason and expiry."
+            ),
+            click.option(
+                "--workers", "-n", type=TEXT, help="Run on that many processes (pytest-xdist)."
+            ),
             click.option("--list", "list", is_flag=True, help="List the checks, run nothing."),
         )
     ):
@@ -132,8 +146,10 @@ def _trial_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @conformance.command()
-@click.argument("adapter", required=False)
-@click.option("--events", metavar="PATH", help="Judge captured events: a file, queue or home.")
+@click.argument("adapter", type=TEXT, required=False)
+@click.option(
+    "--events", type=TEXT, metavar="PATH", help="Judge captured events: a file, queue or home."
+)
 @_trial_options
 def producer(adapter: str | None, workers: str | None, **chosen: str | bool | None) -> None:
     """Judge the producer that ADAPTER describes, or events that one has captured.
@@ -155,7 +171,7 @@ def producer(adapter: str | None, workers: str | None, **chosen: str | bool | No
 
 
 @conformance.command()
-@click.argument("adapter", default="spec-kitty")
+@click.argument("adapter", type=TEXT, default="spec-kitty")
 @_trial_options
 def migration(adapter: str, workers: str | None, **chosen: str | bool | None) -> None:
     """Judge the migration tool that ADAPTER describes.
@@ -171,7 +187,7 @@ def migration(adapter: str, workers: str | None, **chosen: str | bool | None) ->
 
 
 @conformance.command()
-@click.argument("check_id")
+@click.argument("check_id", type=TEXT)
 def explain(check_id: str) -> None:
     """Say what a check asks for, why, and which broken receivers it has caught.
 
@@ -194,8 +210,10 @@ def explain(check_id: str) -> None:
 
 @conformance.command()
 @click.argument("capsule", type=_FILE)
-@click.option("--to", "url", help="The receiver to ask; default: the one of the capsule.")
-@click.option("--token-env", metavar="NAME", default="SK_TOKEN", show_default=True)
+@click.option(
+    "--to", "url", type=TEXT, help="The receiver to ask; default: the one of the capsule."
+)
+@click.option("--token-env", type=TEXT, metavar="NAME", default="SK_TOKEN", show_default=True)
 @click.option("--same-ids", is_flag=True, help="Send the recorded event ids, not new ones.")
 def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> None:
     """Send the requests of a failure again and compare the answers.
@@ -269,8 +287,10 @@ def diff(before: Path, after: Path) -> None:
 
 @conformance.command()
 @click.option("--full", is_flag=True, help="Every mutant meets every check: takes minutes.")
-@click.option("--only", help="Comma-separated names of mutants.")
-@click.option("--profile", default="hardened", show_default=True, help="Checks of a full matrix.")
+@click.option("--only", type=TEXT, help="Comma-separated names of mutants.")
+@click.option(
+    "--profile", type=TEXT, default="hardened", show_default=True, help="Checks of a full matrix."
+)
 @click.option("--markdown", type=_FILE, help="Also write the matrix to this file.")
 @click.option(
     "--suite",
@@ -279,7 +299,9 @@ def diff(before: Path, after: Path) -> None:
     show_default=True,
     help="Whose suite is tested.",
 )
-@click.option("--jobs", type=int, help="Tools tested at a time.  [twice the processors]")
+@click.option(
+    "--jobs", type=Whole(1, 1_000), help="Tools tested at a time.  [twice the processors]"
+)
 def mutants(
     full: bool, only: str | None, profile: str, markdown: Path | None, suite: str, jobs: int | None
 ) -> None:

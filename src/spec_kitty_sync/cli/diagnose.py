@@ -10,6 +10,7 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render_diagnose
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import MOST, TEXT, Whole
 from spec_kitty_sync.diagnose import Rules
 from spec_kitty_sync.errors import UsageError
 
@@ -26,7 +27,7 @@ def _packs(_: click.Context, __: click.Parameter, value: str | None) -> frozense
 )
 @click.option("--strict", is_flag=True, help="Demand the canonical form and the seven lanes.")
 @click.option(
-    "--packs", metavar="NAMES", callback=_packs,
+    "--packs", type=TEXT, metavar="NAMES", callback=_packs,
     help="Event types to know: core, field or both, with a comma.  [default: all]",
 )  # fmt: skip
 @click.option(
@@ -39,7 +40,7 @@ def _packs(_: click.Context, __: click.Parameter, value: str | None) -> frozense
     help="List the events of this verdict.",
 )  # fmt: skip
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=0),
+    "--limit", metavar="N", type=Whole(0, MOST),
     help="List N events at most; all are counted.",
 )  # fmt: skip
 @click.option("--fix-plan", is_flag=True, help="Print only what to do, step by step.")

@@ -13,6 +13,7 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render
 from spec_kitty_sync.cli.options import home_option, settings_from
+from spec_kitty_sync.cli.values import TEXT, Whole
 from spec_kitty_sync.errors import JsonError, UnknownEventTypeError, UsageError
 
 _STATED = ("aggregate_id", "aggregate_type", "causation_id", "correlation_id", "data_tier")
@@ -107,13 +108,15 @@ def _common_options() -> list[click.Option]:
             type=click.File("rb"),
             help="The payload: a JSON object from FILE, or - for standard input.",
         ),
-        click.Option(["--aggregate-id"], help="What the event is about.  [default: the payload's]"),
-        click.Option(["--aggregate-type"], help="What kind of thing that is."),
-        click.Option(["--correlation-id"], help="ULID of the mission execution."),
-        click.Option(["--causation-id"], help="ULID of the event that caused this one."),
+        click.Option(
+            ["--aggregate-id"], type=TEXT, help="What the event is about.  [default: the payload's]"
+        ),
+        click.Option(["--aggregate-type"], type=TEXT, help="What kind of thing that is."),
+        click.Option(["--correlation-id"], type=TEXT, help="ULID of the mission execution."),
+        click.Option(["--causation-id"], type=TEXT, help="ULID of the event that caused this one."),
         click.Option(
             ["--tier", "data_tier"],
-            type=click.IntRange(0, 4),
+            type=Whole(0, 4),
             help="Data tier; 0 never leaves this machine.",
         ),
     ]

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 
@@ -20,8 +20,15 @@ from spec_kitty_sync.cli.render_error import (
 )
 from spec_kitty_sync.errors import SpecKittyError
 
+if TYPE_CHECKING:
+    from spec_kitty_sync.cli.defect import StartLog
+
 WANTS_JSON = "spec_kitty_sync.wants_json"
 """Context key of a dict that `--json` fills, so that errors are printed as JSON too."""
+KEEP_LOG = "spec_kitty_sync.keep_log"
+"""Context key of a list: what starts the log of this run's home, once that is known."""
+PYTEST_INTERNAL = 3
+"""What `conformance` ends with at a defect: it keeps pytest's numbers."""
 
 
 class LazyGroup(click.Group):
@@ -118,9 +125,10 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def run(argv: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the codes of CONTRACT 8."""
     wants_json: dict[str, bool] = {}
+    keep_log: list[StartLog] = []
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _invoke(arguments, wants_json)
+        code = _invoke(arguments, {WANTS_JSON: wants_json, KEEP_LOG: keep_log})
     except click.exceptions.Exit as exc:
         code = exc.exit_code
     except click.ClickException as exc:
@@ -140,6 +148,12 @@ def run(argv: list[str] | None = None) -> NoReturn:
         code = 0
     except OSError as exc:
         code = report_os_error(exc, as_json=bool(wants_json))
+    except Exception as exc:  # noqa: BLE001  (the last line: a defect is told and logged)
+        from spec_kitty_sync.cli.defect import report_defect
+
+        code = report_defect(exc, keep_log, as_json=bool(wants_json))
+        command = next((each for each in arguments if not each.startswith("-")), "")
+        code = PYTEST_INTERNAL if command == "conformance" else code
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -151,9 +165,9 @@ def _report_click(exc: click.ClickException, *, as_json: bool) -> int:
     return exc.exit_code
 
 
-def _invoke(args: list[str], wants_json: dict[str, bool]) -> object:
+def _invoke(args: list[str], shared: Mapping[str, object]) -> object:
     if "_SPEC_KITTY_COMPLETE" in os.environ:
         return cli(args, prog_name="spec-kitty", complete_var="_SPEC_KITTY_COMPLETE")
     with cli.make_context("spec-kitty", args) as ctx:
-        ctx.meta[WANTS_JSON] = wants_json
+        ctx.meta.update(shared)
         return cli.invoke(ctx)

@@ -10,9 +10,10 @@ import click
 from spec_kitty_sync import api_migration as api
 from spec_kitty_sync.cli import render_migrate
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import TEXT, WHOLE
 from spec_kitty_sync.errors import UsageError
 
-_reason = click.option("--reason", default="", help="Why; kept in the audit.")
+_reason = click.option("--reason", type=TEXT, default="", help="Why; kept in the audit.")
 _path = click.argument("path", type=click.Path(path_type=Path))
 
 
@@ -28,6 +29,7 @@ _path = click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--scope",
     "scopes",
+    type=TEXT,
     multiple=True,
     metavar="SERVER,USER,TEAM",
     help="A combination whose queue may be here; only names it, filters nothing.",
@@ -106,7 +108,7 @@ def list_conflicts(home: Path | None, as_json: bool) -> int:
 
 
 @conflicts.command("show")
-@click.argument("event_id")
+@click.argument("event_id", type=TEXT)
 @home_option
 @json_option
 def show_conflict(event_id: str, home: Path | None, as_json: bool) -> int:
@@ -121,7 +123,7 @@ def show_conflict(event_id: str, home: Path | None, as_json: bool) -> int:
 
 
 @conflicts.command("resolve")
-@click.argument("event_id", required=False)
+@click.argument("event_id", type=TEXT, required=False)
 @click.option("--keep", type=click.Choice(["journal", "source"]), required=True)
 @click.option("--all", "every", is_flag=True, help="Every open conflict.")
 @click.option(
@@ -178,7 +180,7 @@ def list_quarantine(home: Path | None, as_json: bool) -> int:
 
 
 @quarantine.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=WHOLE)
 @home_option
 @json_option
 def show_quarantine(number: int, home: Path | None, as_json: bool) -> int:
@@ -208,7 +210,7 @@ def export_quarantine(file: Path, home: Path | None, as_json: bool) -> int:
 
 
 @quarantine.command("accept")
-@click.argument("numbers", type=int, nargs=-1)
+@click.argument("numbers", type=WHOLE, nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every open row.")
 @_reason
 @home_option

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from spec_kitty_sync._files import Home
-from spec_kitty_sync.cli.main import DEBUG, WANTS_JSON
+from spec_kitty_sync.cli.main import DEBUG, KEEP_LOG, WANTS_JSON
 from spec_kitty_sync.sync.config import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,8 +47,14 @@ def settings_from(home: Path | None) -> Settings:
     """Return the settings of this run; the only place where the CLI reads the environment."""
     environ = dict(os.environ)
     settings = Settings(Home.resolve(environ, home), environ, Path.cwd())
-    if click.get_current_context().meta.get(DEBUG):
-        from spec_kitty_sync.cli.debug_log import start_log
-
-        start_log(settings)
+    meta = click.get_current_context().meta
+    meta.get(KEEP_LOG, []).append(lambda: _start_log(settings))
+    if meta.get(DEBUG):
+        _start_log(settings)
     return settings
+
+
+def _start_log(settings: Settings) -> Path:
+    from spec_kitty_sync.cli.debug_log import start_log
+
+    return start_log(settings)

@@ -11,6 +11,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from spec_kitty_sync.cli.values import TEXT, WHOLE
 from spec_kitty_sync.events.lanes import LANE_ALIASES, Lane
 from spec_kitty_sync.events.payloads import RecordedTransition, StatusTransitionPayload
 from spec_kitty_sync.events.registry import EventType
@@ -43,22 +44,24 @@ def _option(name: str, field: FieldInfo) -> click.Option:
     if bare is bool:
         return click.Option([flag], is_flag=True, default=None, help=needed)
     if get_origin(bare) is tuple:
-        return click.Option([flag, name], multiple=True, help="May be given several times.")
+        return click.Option(
+            [flag, name], type=TEXT, multiple=True, help="May be given several times."
+        )
     if isinstance(bare, type) and issubclass(bare, BaseModel):
-        return click.Option([flag], metavar="JSON", callback=_from_json, help=needed)
+        return click.Option([flag], type=TEXT, metavar="JSON", callback=_from_json, help=needed)
     return click.Option([flag], type=_type(bare), help=needed)
 
 
 def _type(bare: Any) -> click.ParamType[Any]:
     if bare is int:
-        return click.INT
+        return WHOLE
     if get_origin(bare) is Literal:
         return click.Choice([str(each) for each in get_args(bare)])
     if bare is Lane:
         return click.Choice([*(lane.value for lane in Lane), *LANE_ALIASES])
     if isinstance(bare, type) and issubclass(bare, enum.Enum):
         return click.Choice([each.value for each in bare])
-    return click.STRING
+    return TEXT
 
 
 def _bare(annotation: Any) -> Any:

@@ -13,14 +13,16 @@ import click
 
 from spec_kitty_sync._extras import require
 from spec_kitty_sync.cli.receiver_users import user
+from spec_kitty_sync.cli.values import SECRET, TEXT, Seconds, Whole
 from spec_kitty_sync.errors import UsageError
 
 if TYPE_CHECKING:
     from spec_kitty_sync.receiver.principals import User
     from spec_kitty_sync.receiver.settings import Settings
 
-_COUNT = click.IntRange(min=1)
-_SECONDS = click.FloatRange(min=0, min_open=True)
+_COUNT = Whole(1, 2**31 - 1)
+_SECONDS = Seconds(min_open=True)
+_LIFETIME = Whole(1, 1_000_000_000)
 _PUBLIC_URL = re.compile(r"https?://([\w.\-]+|\[[\da-fA-F:]+\])(:\d{1,5})?/?", re.ASCII)
 
 
@@ -38,17 +40,24 @@ receiver.add_command(user)
 
 
 @receiver.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8765, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--host", type=TEXT, default="127.0.0.1", show_default=True, help="Address to listen on."
+)
+@click.option(
+    "--port", type=Whole(0, 65_535), default=8765, show_default=True, help="0 takes a free one."
+)
 @click.option(
     "--database",
+    type=TEXT,
     metavar="PATH|URL",
     help="SQLite file or postgresql:// URL; without it events are gone when the receiver ends.",
 )
 @click.option(
     "--workers", type=_COUNT, default=1, show_default=True, help="Processes; more need PostgreSQL."
 )
-@click.option("--public-url", metavar="URL", help="How clients reach it through a proxy.")
+@click.option(
+    "--public-url", type=TEXT, metavar="URL", help="How clients reach it through a proxy."
+)
 @click.option(
     "--log-level",
     type=click.Choice(["info", "warning", "error"]),
@@ -56,8 +65,10 @@ receiver.add_command(user)
     show_default=True,
     help="JSON lines on standard error; info has one per request.",
 )
-@click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
-@click.option("--token", help="The token itself; the process list shows it.")
+@click.option(
+    "--token-env", type=TEXT, metavar="NAME", help="Environment variable that holds the token."
+)
+@click.option("--token", type=SECRET, help="The token itself; the process list shows it.")
 @click.option(
     "--users",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -84,10 +95,16 @@ receiver.add_command(user)
     "--max-concurrent", type=_COUNT, default=64, show_default=True, help="Batches at once."
 )
 @click.option("--rate", type=_SECONDS, help="Batches per second and user; above it: 429.")
-@click.option("--access-lifetime", default=3600, show_default=True, help="Seconds.")
-@click.option("--refresh-lifetime", default=1_209_600, show_default=True, help="Seconds.")
-@click.option("--tiers", metavar="N,N", help="Data tiers that are taken; all without it.")
-@click.option("--packs", metavar="NAME,NAME", help="Event packs that are known, e.g. core.")
+@click.option("--access-lifetime", type=_LIFETIME, default=3600, show_default=True, help="Seconds.")
+@click.option(
+    "--refresh-lifetime", type=_LIFETIME, default=1_209_600, show_default=True, help="Seconds."
+)
+@click.option(
+    "--tiers", type=TEXT, metavar="N,N", help="Data tiers that are taken; all without it."
+)
+@click.option(
+    "--packs", type=TEXT, metavar="NAME,NAME", help="Event packs that are known, e.g. core."
+)
 @click.option(
     "--schemas",
     multiple=True,
@@ -95,14 +112,24 @@ receiver.add_command(user)
     help="Folder of <EventType>.schema.json files: more types to take.",
 )
 @click.option(
-    "--pending", metavar="SECONDS", default=0.0, help="Answer pending for that long after storing."
+    "--pending",
+    metavar="SECONDS",
+    type=Seconds(),
+    default=0.0,
+    help="Answer pending for that long after storing.",
 )
-@click.option("--protocol", multiple=True, metavar="V", help="Speak only these versions: 412.")
-@click.option("--deployment-id", help="Shown in health.")
-@click.option("--environment", default="reference", show_default=True, help="Shown in health.")
-@click.option("--git-sha", help="Shown in health.")
+@click.option(
+    "--protocol", type=TEXT, multiple=True, metavar="V", help="Speak only these versions: 412."
+)
+@click.option("--deployment-id", type=TEXT, help="Shown in health.")
+@click.option(
+    "--environment", type=TEXT, default="reference", show_default=True, help="Shown in health."
+)
+@click.option("--git-sha", type=TEXT, help="Shown in health.")
 @click.option("--test-hooks", is_flag=True, help="Let testers restart and wipe it by HTTP.")
-@click.option("--fault", multiple=True, metavar="NAME", help="Break one promise, for testers.")
+@click.option(
+    "--fault", type=TEXT, multiple=True, metavar="NAME", help="Break one promise, for testers."
+)
 @click.option("--list-faults", is_flag=True, help="Show the faults and exit.")
 def serve(host: str, port: int, **options: Any) -> None:
     """Take events from drains and answer as the contract says.

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spec_kitty_sync.cli.options import json_option
+from spec_kitty_sync.cli.values import TEXT
 from spec_kitty_sync.errors import UsageError
 
 if TYPE_CHECKING:
     from spec_kitty_sync.receiver.accounts import Account, Accounts
 
 _DATABASE = click.option(
-    "--database", metavar="PATH|URL", required=True, help="The one that the receiver serves from."
+    "--database",
+    type=TEXT,
+    metavar="PATH|URL",
+    required=True,
+    help="The one that the receiver serves from.",
 )
 
 
@@ -32,11 +38,15 @@ def user() -> None:
 
 
 @user.command()
-@click.argument("username")
+@click.argument("username", type=TEXT)
 @_DATABASE
-@click.option("--team", help="Its events only; without it events of every team.")
-@click.option("--project", multiple=True, metavar="UUID", help="These only; all without it.")
-@click.option("--password-env", metavar="NAME", help="Environment variable with the password.")
+@click.option("--team", type=TEXT, help="Its events only; without it events of every team.")
+@click.option(
+    "--project", type=TEXT, multiple=True, metavar="UUID", help="These only; all without it."
+)
+@click.option(
+    "--password-env", type=TEXT, metavar="NAME", help="Environment variable with the password."
+)
 @click.option("--token", is_flag=True, help="Also make a bearer token; it is shown this once.")
 def add(
     username: str,
@@ -73,7 +83,7 @@ def add(
 
 @user.command("list")
 @_DATABASE
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def show(database: str, as_json: bool) -> None:
     """List users with their teams and projects; passwords and tokens are not readable.
 
@@ -102,7 +112,7 @@ def _shown(account: Account) -> dict[str, object]:
 
 
 @user.command()
-@click.argument("username")
+@click.argument("username", type=TEXT)
 @_DATABASE
 def remove(username: str, database: str) -> None:
     """Remove a user; running receivers let it out within seconds. Its events stay.

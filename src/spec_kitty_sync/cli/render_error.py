@@ -12,6 +12,7 @@ import click
 from spec_kitty_sync.errors import SpecKittyError
 
 _KEPT = "\t"
+_LONGEST = 600
 
 
 def visible(text: str) -> str:
@@ -58,7 +59,7 @@ def report_error(exc: SpecKittyError, *, as_json: bool) -> int:
     if as_json:
         facts = {k: v for k, v in exc.facts.items() if k not in ("code", "message", "remedy")}
         _print_object(exc.exit_code, exc.code, exc.message, exc.remedy, facts)
-    click.echo(f"error: {visible(exc.message)} — {visible(exc.remedy)}", err=True)
+    _print_line(exc.message, exc.remedy)
     return exc.exit_code
 
 
@@ -69,7 +70,7 @@ def report_usage(exc: click.UsageError, *, as_json: bool) -> int:
     message = exc.format_message().rstrip(".")
     if as_json:
         _print_object(exc.exit_code, "usage", message, remedy, {})
-    click.echo(f"error: {visible(message)} — {remedy}", err=True)
+    _print_line(message, remedy)
     return exc.exit_code
 
 
@@ -83,8 +84,18 @@ def report_os_error(exc: OSError, *, as_json: bool) -> int:
     remedy = "Check the file and its permissions, then run the same command again."
     if as_json:
         _print_object(3, "file", message, remedy, {})
-    click.echo(f"error: {visible(message)} — {remedy}", err=True)
+    _print_line(message, remedy)
     return 3
+
+
+def _print_line(message: str, remedy: str) -> None:
+    click.echo(f"error: {_readable(message)} — {_readable(remedy)}", err=True)
+
+
+def _readable(text: str) -> str:
+    """Return *text* visible, without the middle of what nobody reads to its end."""
+    shown = visible(text)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 100]} […] {shown[-100:]}"
 
 
 def _print_object(

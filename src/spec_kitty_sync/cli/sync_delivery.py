@@ -11,12 +11,15 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import LIMIT, TEXT, Seconds
 from spec_kitty_sync.sync.config import Settings
 
 
 @click.command()
-@click.argument("url", required=False)
-@click.option("--token-env", metavar="NAME", help="Environment variable that holds the token.")
+@click.argument("url", type=TEXT, required=False)
+@click.option(
+    "--token-env", type=TEXT, metavar="NAME", help="Environment variable that holds the token."
+)
 @click.option("--allow-http", is_flag=True, help="Allow plain http to another machine.")
 @click.option(
     "--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -44,16 +47,18 @@ def server(url: str | None, home: Path | None, as_json: bool, **choices: Any) ->
 
 
 @click.command()
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Send at most N events.")
+@click.option("--limit", metavar="N", type=LIMIT, help="Send at most N events.")
 @click.option(
-    "--target", metavar="TARGET",
+    "--target", type=TEXT, metavar="TARGET",
     help="Deliver to this one in this run: a number of `sync targets list`, or an address.",
 )  # fmt: skip
-@click.option("--include-team", metavar="TEAM", help="Send events of this other team too; audited.")
+@click.option(
+    "--include-team", type=TEXT, metavar="TEAM", help="Send events of this other team too; audited."
+)
 @click.option("--redeliver", is_flag=True, help="Send everything once more, from the beginning.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
 @click.option(
-    "--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0, 3600),
+    "--wait", "wait_s", metavar="SECONDS", type=Seconds(0, 3600),
     help="How long to wait for a busy server, in all.  [default: 30]",
 )  # fmt: skip
 @click.option(

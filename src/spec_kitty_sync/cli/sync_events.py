@@ -10,6 +10,7 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render_events
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import LIMIT, TEXT
 from spec_kitty_sync.errors import UsageError
 
 _STATES = (
@@ -17,17 +18,17 @@ _STATES = (
 )  # fmt: skip
 _LISTED = 20
 _limit = click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1), default=_LISTED, show_default=True,
+    "--limit", metavar="N", type=LIMIT, default=_LISTED, show_default=True,
     help="List at most N.",
 )  # fmt: skip
 
 
 @click.command()
-@click.argument("event_id", required=False)
+@click.argument("event_id", type=TEXT, required=False)
 @click.option("--state", type=click.Choice(_STATES), help="List the events in this state.")
-@click.option("--held", metavar="REASON", help="List the events held for this reason.")
+@click.option("--held", type=TEXT, metavar="REASON", help="List the events held for this reason.")
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1),
+    "--limit", metavar="N", type=LIMIT,
     help="List at most N.  [default: 20, with --raw all]",
 )  # fmt: skip
 @click.option("--raw", is_flag=True, help="Print only the stored bytes; of a list, one a line.")
@@ -67,8 +68,8 @@ def show(
 
 
 @click.command()
-@click.argument("event_ids", metavar="[EVENT_ID]...", nargs=-1)
-@click.option("--category", metavar="NAME", help="Only failures of this category.")
+@click.argument("event_ids", type=TEXT, metavar="[EVENT_ID]...", nargs=-1)
+@click.option("--category", type=TEXT, metavar="NAME", help="Only failures of this category.")
 @click.option("--dead", "states", flag_value="dead_letter", multiple=True, help="Dead letters.")
 @click.option(
     "--terminal", "states", flag_value="terminal_failed", multiple=True, help="Refused for good."
@@ -104,12 +105,12 @@ def retry(
 
 
 @click.command()
-@click.argument("event_id", required=False)
+@click.argument("event_id", type=TEXT, required=False)
 @click.option(
     "--file", "source", required=True, type=click.Path(path_type=Path), metavar="FILE",
     help="The corrected event; without EVENT_ID one event on each line.",
 )  # fmt: skip
-@click.option("--reason", default="", metavar="TEXT", help="Kept in the audit.")
+@click.option("--reason", type=TEXT, default="", metavar="TEXT", help="Kept in the audit.")
 @home_option
 @json_option
 def replace(
@@ -130,8 +131,8 @@ def replace(
 
 
 @click.command()
-@click.argument("event_ids", metavar="EVENT_ID...", nargs=-1, required=True)
-@click.option("--reason", required=True, metavar="TEXT", help="Kept in the audit.")
+@click.argument("event_ids", type=TEXT, metavar="EVENT_ID...", nargs=-1, required=True)
+@click.option("--reason", type=TEXT, required=True, metavar="TEXT", help="Kept in the audit.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @home_option
 @json_option

@@ -12,9 +12,11 @@ from spec_kitty_sync import api
 from spec_kitty_sync.cli import render_keep
 from spec_kitty_sync.cli.confirming import confirm, may_ask
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import TEXT, short
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_AGE = re.compile(r"([0-9]+)\s*([smhdw])")
+_AGE = re.compile(r"([0-9]{1,12})\s*([smhdw])")
+_OLDEST_S = 36_525 * 86_400.0
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -22,12 +24,15 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         return None
     match = _AGE.fullmatch(value.strip().lower())
     if match is None:
-        raise click.BadParameter(f"{value!r} is no age; as 30d, 12h or 90m", ctx, param)
-    return float(int(match[1]) * _UNITS[match[2]])
+        raise click.BadParameter(f"{short(value)} is no age; as 30d, 12h or 90m", ctx, param)
+    seconds = float(int(match[1]) * _UNITS[match[2]])
+    if seconds > _OLDEST_S:
+        raise click.BadParameter(f"{short(value)} is more than 100 years", ctx, param)
+    return seconds
 
 
 _older_than = click.option(
-    "--older-than", "older_than_s", metavar="AGE", callback=_seconds,
+    "--older-than", "older_than_s", metavar="AGE", type=TEXT, callback=_seconds,
     help="Only what was appended longer ago than this, as 30d or 12h.",
 )  # fmt: skip
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")

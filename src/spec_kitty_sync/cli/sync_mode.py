@@ -9,10 +9,11 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render_producing
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import TEXT
 
 
 @click.command()
-@click.argument("mode", required=False)
+@click.argument("mode", type=TEXT, required=False)
 @home_option
 @json_option
 def mode(mode: str | None, home: Path | None, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 from spec_kitty_sync import api
 from spec_kitty_sync.cli import render_keep
 from spec_kitty_sync.cli.options import home_option, json_option, settings_from
+from spec_kitty_sync.cli.values import TEXT
 
 
 @click.group()
@@ -36,7 +37,7 @@ def list_targets(home: Path | None, as_json: bool) -> int:
 
 
 @targets.command("show")
-@click.argument("target", metavar="TARGET")
+@click.argument("target", type=TEXT, metavar="TARGET")
 @home_option
 @json_option
 def show_target(target: str, home: Path | None, as_json: bool) -> int:
@@ -50,7 +51,7 @@ def show_target(target: str, home: Path | None, as_json: bool) -> int:
 
 
 @targets.command("retire")
-@click.argument("target", metavar="TARGET")
+@click.argument("target", type=TEXT, metavar="TARGET")
 @home_option
 @json_option
 def retire_target(target: str, home: Path | None, as_json: bool) -> int:
@@ -67,7 +68,7 @@ def retire_target(target: str, home: Path | None, as_json: bool) -> int:
 
 
 @targets.command("confirm")
-@click.argument("target", metavar="TARGET")
+@click.argument("target", type=TEXT, metavar="TARGET")
 @home_option
 @json_option
 def confirm_target(target: str, home: Path | None, as_json: bool) -> int:
@@ -84,7 +85,7 @@ def confirm_target(target: str, home: Path | None, as_json: bool) -> int:
 
 
 @targets.command("restore")
-@click.argument("target", metavar="TARGET")
+@click.argument("target", type=TEXT, metavar="TARGET")
 @home_option
 @json_option
 def restore_target(target: str, home: Path | None, as_json: bool) -> int:

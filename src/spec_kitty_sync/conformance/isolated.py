@@ -24,7 +24,7 @@ def run_isolated(
     *,
     token: str | None = None,
     workers: str | None = None,
-    options: Mapping[str, str | bool | None] | None = None,
+    options: Mapping[str, str | float | bool | None] | None = None,
 ) -> int:
     """Judge the receiver at *url* in a child process and return pytest's exit code.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import tomllib
 from collections.abc import Callable, Mapping
@@ -124,6 +125,6 @@ def _number(name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         raise OptionError(f"--sk-{name} is a number, not {text!r}") from None
-    if value < 0:
-        raise OptionError(f"--sk-{name} is not negative")
+    if not 0 <= value < math.inf:  # NaN neither
+        raise OptionError(f"--sk-{name} is finite and not negative, not {text!r}")
     return value

@@ -68,7 +68,10 @@ class Accounts:
         """
         for name in (principal.username, principal.team or "-", *(principal.projects or ())):
             if not 0 < len(name) <= _MAX_NAME or not name.isprintable() or " " in name:
-                raise UsageError("names of users, teams and projects are short and have no blanks")
+                raise UsageError(
+                    f"{name[:_MAX_NAME]!r} is no name of a user, team or project",
+                    remedy=f"Choose one of at most {_MAX_NAME} characters without blanks.",
+                )
         if len(password) < 8:
             raise UsageError("the password is shorter than 8 characters")
         projects = None if principal.projects is None else json.dumps(sorted(principal.projects))

@@ -57,7 +57,7 @@ def database_address(text: str) -> Path | str:
     """Return *text* as a PostgreSQL URL or as the path of an SQLite file.
 
     Raises:
-        UsageError: the address of a database that is neither.
+        UsageError: the address of a database that is neither, or none at all.
     """
     if text.startswith(POSTGRES_SCHEMES):
         return text
@@ -66,4 +66,6 @@ def database_address(text: str) -> Path | str:
             "--database is neither a path nor a postgresql:// URL",
             remedy="Write postgresql://HOST/DATABASE, or the path of an SQLite file.",
         )
-    return Path(text)
+    if not text:
+        raise UsageError("--database is empty", remedy="Give the path of an SQLite file.")
+    return Path(text).absolute()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync.delivery.dispatcher import StopSignal
 from spec_kitty_sync.delivery.report import DrainReport
-from spec_kitty_sync.errors import DrainLockedError, SpecKittyError
+from spec_kitty_sync.errors import DrainLockedError, InternalError, SpecKittyError
 from spec_kitty_sync.sync.heartbeat import Heartbeat, HeartbeatFile
 
 _LOG = logging.getLogger(__name__)
@@ -171,6 +171,9 @@ class BackgroundSyncService:
         except SpecKittyError as exc:
             _LOG.info("background delivery: %s", exc.message)
             return str(exc.facts.get("reason", exc.code)), None
+        except Exception:  # noqa: BLE001  (a defect must not end delivery for good)
+            _LOG.exception("background delivery: internal error")
+            return InternalError.code, None
         if report.stop is None or report.stop.code == "interrupted":
             return None, None
         return report.stop.code, report.stop.retry_at

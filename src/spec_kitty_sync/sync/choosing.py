@@ -12,6 +12,7 @@ from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.errors import CredentialError, TargetNotFoundError, UsageError
 from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings, SyncConfig, write_settings
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget, resolve_target
+from spec_kitty_sync.sync.target_list import target_number
 from spec_kitty_sync.sync.workspace import read_workspace
 
 _SERVER = "SPEC_KITTY_SAAS_URL"
@@ -79,13 +80,16 @@ def for_this_run(settings: Settings, name: str) -> Settings:
     """Return *settings* that resolve to the target *name*: its number, or an address.
 
     Raises:
-        TargetNotFoundError: no target has that number.
+        TargetNotFoundError: no target has that number, or it is no address.
         CredentialError: the target belongs to another login than the present one.
         TargetUrlError: no usable http(s) URL.
     """
-    if not name.isdigit():
+    number = target_number(name)
+    if number is None and "://" not in name:
+        raise TargetNotFoundError(f"{name!r} is neither a number of a target nor an address")
+    if number is None:
         return _to(settings, tidy_url(name))
-    target = _by_number(settings, int(name))
+    target = _by_number(settings, number)
     chosen = _to(settings, target.url)
     resolved = resolve_target(chosen)
     if (resolved.user_id, resolved.team_slug) != (target.user_email, target.team_slug):

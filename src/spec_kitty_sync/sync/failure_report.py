@@ -80,8 +80,12 @@ def write_report(settings: Settings, drain: DrainReport, path: Path) -> int:
         },
         "failures": failures,
     }
+    text = json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
     try:
-        write_atomic(path, json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
+        if path.exists() and not path.is_file():
+            path.write_bytes(text)  # a device or a pipe is written to, never replaced by a file
+        else:
+            write_atomic(path, text)
     except OSError as exc:
         raise UsageError(f"{path}: {exc.strerror}", remedy="Choose another file.") from exc
     return len(failures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +13,10 @@ from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, utc_iso
 from spec_kitty_sync._files import Home, make_private_dir, write_atomic
+from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.sync.status_report import ServiceSection
+
+_LOG = logging.getLogger(__name__)
 
 FOLDER = "background"
 _GRACE_MS = 120_000
@@ -59,7 +63,11 @@ class HeartbeatFile:
 
     def begin(self) -> None:
         """Make the folder, and clear away what dead processes left behind."""
-        make_private_dir(self._folder)
+        try:
+            make_private_dir(self._folder)
+        except StoreError as exc:
+            _LOG.warning("no sign of life of this service: %s", exc.message)
+            return
         for path, beat in _all(self._folder):
             if beat is None or not _alive(beat.pid):
                 with contextlib.suppress(OSError):

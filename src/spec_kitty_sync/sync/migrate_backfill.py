@@ -7,6 +7,7 @@ the same id, which every receiver recognises.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from spec_kitty_sync.sync.legacy_sources import LegacySource, SourceKind
 from spec_kitty_sync.sync.workspace import Workspace
 
 _CHUNK = 1000
+_HTTP_STATUS = re.compile(r"[0-9]{1,3}")
 _TARGETS = "SELECT target_id, canonical_url, user_email, team_slug FROM delivery_targets"
 _ANSWERS = """
 SELECT event_id, target_id, status, last_http_status,
@@ -98,7 +100,8 @@ def _read_answers(path: Path) -> dict[str, list[_Answer]]:
     with open_database(LegacySource(path, SourceKind.NAMED)) as opened:
         for event_id, target_id, status, http_status, at, error in _texts(opened.conn, _ANSWERS):
             if event_id and target_id and status:
-                code = int(http_status) if http_status and http_status.isdecimal() else None
+                three_digits = _HTTP_STATUS.fullmatch(http_status or "")
+                code = int(three_digits[0]) if three_digits else None
                 found[target_id].append(_Answer(event_id, target_id, status, code, at, error))
     return found
 

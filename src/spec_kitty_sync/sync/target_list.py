@@ -89,9 +89,15 @@ def confirm(settings: Settings, name: str) -> TargetSummary:
         return target_summary(workspace, target)
 
 
+def target_number(name: str) -> int | None:
+    """Return the number that *name* is, or None where it can only be an address."""
+    # Digits of other scripts are no number here, and a longer one would not fit the database.
+    return int(name) if name.isascii() and name.isdecimal() and len(name) <= 18 else None
+
+
 def _named(workspace: Workspace, name: str) -> Target:
-    if name.isdigit():
-        return workspace.targets.get(int(name))
+    if (number := target_number(name)) is not None:
+        return workspace.targets.get(number)
     try:
         url = canonical_url(name)
     except TargetUrlError:
