@@ -250,7 +250,7 @@ def test_database_address_that_cannot_be_used_is_refused_without_its_password() 
     """Messages name host and database; a password in the address stays out of them."""
     with pytest.raises(UsageError, match="neither a path nor"):
         database_address("mysql://u:s3cret@h/d")
-    assert database_address("r.db") == Path("r.db")
+    assert database_address("r.db") == Path("r.db").absolute()
     store = store_at("postgresql://u:s3cret@127.0.0.1:1/d?connect_timeout=1")
     with pytest.raises(StoreError) as refused:
         store.open()
