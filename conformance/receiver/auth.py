@@ -28,10 +28,12 @@ def missing_token_is_401(probe: Probe, case: Case) -> None:
     Case("long", {"value": "Bearer " + "x" * 4000}),
     Case("non-ascii", {"value": "Bearer schlüssel"}),
     Case("scheme-only", {"value": "Bearer"}),
+    Case("own-as-basic", {"value": "Basic {own}"}),
+    Case("own-without-scheme", {"value": "{own}"}),
 )
 def wrong_token_is_401(probe: Probe, case: Case) -> None:
     event = probe.make.event()
-    header = ("Authorization", case["value"])
+    header = ("Authorization", case["value"].replace("{own}", probe.around.token or ""))
     reply = probe.post([event], headers=[header], note=f"{case.name} token")
     reply.expect_error(401, means=_BLURRED)
     reply = probe.post([event], note="the same event with the token")

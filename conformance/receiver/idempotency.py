@@ -1,19 +1,44 @@
 """IDM: the same id again."""
 
+import copy
 import json
 import time
 
-from spec_kitty_sync.conformance.builder import JsonObject
+from spec_kitty_sync.conformance.builder import JsonObject, example
 from spec_kitty_sync.conformance.exchange import Request
 from spec_kitty_sync.conformance.lost_reply import lose_the_reply
-from spec_kitty_sync.conformance.probe import TAKEN, Probe
+from spec_kitty_sync.conformance.probe import REFUSED, TAKEN, Probe
 from spec_kitty_sync.conformance.suite import Case, check
 
 _DOUBLES = "the receiver forgets which ids it stored: a retry after a lost reply doubles the events"
 
 
-def _other_content(event: JsonObject) -> JsonObject:
-    return {**event, "payload": {**event["payload"], "entry_content": "Something else."}}
+# Whichever field a store adds to event_id to make its key: another value of it is no other event.
+_OTHER_FIELDS: dict[str, JsonObject] = {
+    "payload": {"payload": example("HistoryAdded").required | {"entry_content": "Something else."}},
+    "event_type": {
+        "event_type": "ErrorLogged",
+        "payload": {"error_type": "runtime", "error_message": "exit status 2"},
+    },
+    "aggregate_id": {"aggregate_id": "WP02"},
+    "aggregate_type": {"aggregate_type": "Feature"},
+    "timestamp": {"timestamp": "2026-02-01T10:00:00Z"},
+    "node_id": {"node_id": "ffffffffffff"},
+    "lamport_clock": {"lamport_clock": 4711},
+    "causation_id": {"causation_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"},
+    "correlation_id": {"correlation_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"},
+    "project_slug": {"project_slug": "sk-conformance-other"},
+    "team_slug": {"team_slug": "local"},
+    "schema_version": {"schema_version": "1.0.1"},
+    "data_tier": {"data_tier": 2},
+    "unknown-field": {"build_id": "b-2"},
+}
+
+
+def _other_content(probe: Probe, event: JsonObject, field: str = "payload") -> JsonObject:
+    if field == "project_uuid":
+        return {**event, field: probe.around.namespace.project_uuid(1)}
+    return {**event, **copy.deepcopy(_OTHER_FIELDS[field])}
 
 
 @check("SKR-IDM-01")
@@ -32,11 +57,12 @@ def duplicate_in_a_larger_batch(probe: Probe, case: Case) -> None:
     probe.taken(reply, new, "one known event makes its whole batch look known")
 
 
-@check("SKR-IDM-03")
+@check("SKR-IDM-03", *(Case(name) for name in (*_OTHER_FIELDS, "project_uuid")))
 def other_content_is_never_success(probe: Probe, case: Case) -> None:
     event = probe.make.event("HistoryAdded")
     probe.control([event], "the first content")
-    reply = probe.post([_other_content(event)], note="the same id, other content")
+    other = _other_content(probe, event, case.name)
+    reply = probe.post([other], note=f"the same id, other content ({case.name})")
     reply.expect_outcome(
         event,
         {"rejected", "duplicate", "failed_permanent"},
@@ -50,7 +76,7 @@ def other_content_is_never_success(probe: Probe, case: Case) -> None:
 def first_content_survives(probe: Probe, case: Case) -> None:
     event = probe.make.event("HistoryAdded")
     probe.control([event], "the first content")
-    probe.post([_other_content(event)], note="the same id, other content")
+    probe.post([_other_content(probe, event)], note="the same id, other content")
     stored = probe.read_back(event["event_id"])
     if stored.get("payload") != event["payload"]:
         raise probe.last.fail(
@@ -77,15 +103,33 @@ def same_id_twice_in_one_batch(probe: Probe, case: Case) -> None:
     probe.taken(reply, [other], "the event beside them pays for it")
 
 
-@check("SKR-IDM-06", Case("alone"), Case("among-others"))
+@check("SKR-IDM-06", Case("alone"), Case("among-others"), Case("same-batch"))
 def rejected_id_is_not_burnt(probe: Probe, case: Case) -> None:
     event = probe.make.event("HistoryAdded")
     broken = {**event, "payload": {"wp_id": "WP01", "entry_type": "note"}}
+    if case.name == "same-batch":
+        _corrected_in_the_same_batch(probe, broken, event)
+        return
     beside = probe.make.events(2) if case.name == "among-others" else []
     reply = probe.post([*beside, broken], note="entry_content is missing")
     probe.refused(reply, broken, "an incomplete payload is taken for a good one")
     reply = probe.post([event], note="the same id, corrected")
     probe.taken(reply, [event], "the id was stored before the event was checked")
+
+
+def _corrected_in_the_same_batch(probe: Probe, broken: JsonObject, event: JsonObject) -> None:
+    reply = probe.post([broken, event], note="entry_content is missing, then the same id corrected")
+    reply.expect_results()
+    found = [str(row.get("status")) for row in reply.results_of(event["event_id"])]
+    if len(found) != 2 or not set(found) & REFUSED or not set(found) & TAKEN:
+        raise reply.fail(
+            f"two results for {event['event_id']}: one refused, one success",
+            f"{found}: {reply.brief(event)}",
+            "an id is noted before its event is checked: what was never stored is called known",
+            about=event["event_id"],
+        )
+    reply = probe.post([event], note="the corrected one again")
+    probe.repeated(reply, [event], "the corrected event was called a success, and is not stored")
 
 
 @check("SKR-IDM-07", Case("before-the-answer"), Case("within-the-answer"), Case("sent-twice"))
@@ -167,7 +211,7 @@ def neighbours_are_distinct(probe: Probe, case: Case) -> None:
 def conflict_is_called_by_its_name(probe: Probe, case: Case) -> None:
     event = probe.make.event("HistoryAdded")
     probe.control([event], "the first content")
-    reply = probe.post([_other_content(event)], note="the same id, other content")
+    reply = probe.post([_other_content(probe, event)], note="the same id, other content")
     row = reply.expect_outcome(event, {"rejected"}, "the second content is called known")
     if row.get("error_category") != "id_conflict":
         raise reply.fail(

@@ -8,6 +8,7 @@ from spec_kitty_sync.conformance.edits import (
     empty_texts,
     kind_of,
     missing_fields,
+    nullable_fields,
     wrong_values,
 )
 from spec_kitty_sync.conformance.negatives import Parent, refuse_each
@@ -132,3 +133,24 @@ def illegal_moves_are_history(probe: Probe, case: Case) -> None:
     event["payload"].update(from_lane=before, to_lane=after)
     reply = probe.post([event], note=f"{before} → {after}, without force")
     probe.taken(reply, [event], "a move that the matrix lacks cannot be delivered")
+
+
+@check("SKR-PAY-17", *(case for case in _CASES if nullable_fields(case["example"])))
+def optional_payload_field_may_be_null(probe: Probe, case: Case) -> None:
+    names = nullable_fields(case["example"])
+    events = []
+    for name in names:
+        events.append(probe.make.event(case.name))
+        events[-1]["payload"][name] = None
+    reply = probe.post(events, note=f"null in turn: {', '.join(names)}")
+    for name, event in zip(names, events, strict=True):
+        probe.taken(reply, [event], f"payload.{name} = null is refused, absent is not")
+
+
+@check("SKR-PAY-18", Case("status_transition"), Case("sync_status"))
+def mission_slug_stands_for_feature_slug(probe: Probe, case: Case) -> None:
+    event = probe.make.event(f"WPStatusChanged.{case.name}")
+    event["payload"].pop("feature_slug", None)
+    event["payload"]["mission_slug"] = "001-kit"
+    reply = probe.post([event], note="mission_slug, and no feature_slug")
+    probe.taken(reply, [event], "producers that write mission_slug alone are locked out")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from spec_kitty_sync.conformance.exchange import Request
-from spec_kitty_sync.conformance.probe import TAKEN, Probe
+from spec_kitty_sync.conformance.probe import TAKEN, NotApplicable, Probe
 from spec_kitty_sync.conformance.reply import CheckFailed, grouped
 from spec_kitty_sync.conformance.suite import Case, check
 
@@ -79,12 +79,38 @@ def answer_is_typed_json(probe: Probe, case: Case) -> None:
         raise reply.fail("a JSON object as body")
 
 
-@check("SKR-TRN-07")
+@check("SKR-TRN-07", Case("twenty"), Case("after-401"), Case("after-405"))
 def answers_on_one_connection_stay_apart(probe: Probe, case: Case) -> None:
+    if case.name != "twenty":
+        _understood_after_a_refusal(probe, case.name)
+        return
     for size in range(1, 21):
         events = probe.make.events(1 + size % 3)
         reply = probe.post(events, note=f"batch {size} of 20")
         probe.taken(reply, events, "batches on one connection get mixed up")
+
+
+def _understood_after_a_refusal(probe: Probe, how: str) -> None:
+    request = probe.batch_request(probe.make.events(3), note=f"a request to refuse: {how}")
+    if how == "after-405":
+        request = replace(request, method="PUT")
+    elif probe.around.token is None:
+        raise NotApplicable("it asks for no token")
+    else:
+        request = replace(request, headers=probe.head(None, [("Content-Encoding", "gzip")]))
+    client = probe.another_client(keeps_refused=True)
+    try:
+        probe.send(request, client=client).expect_answer()
+        event = probe.make.event()
+        after = probe.batch_request([event], note="a valid batch on the same connection")
+        reply = probe.send(after, client=client)
+        legal = TAKEN
+        if reply.status is None:  # closed without a word: a sender connects anew
+            reply, legal = probe.send(after, client=client), TAKEN | {"duplicate"}
+    finally:
+        client.close()
+    means = "the body of a refused request is left unread: its bytes become the head of the next"
+    reply.expect_outcome(event, legal, means)
 
 
 @check("SKR-TRN-08")

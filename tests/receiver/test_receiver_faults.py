@@ -65,6 +65,7 @@ def envelopes() -> list[Any]:
         {"project_slug": None}, {"correlation_id": ...}, {"schema_version": "3.0.0"},
         {"build_id": "b"}, {"team_slug": "team-b"}, {"project_slug": "üñ"},
         {"project_slug": "\x00"}, {"project_slug": "\ud800"}, {"project_slug": "x" * 300_000},
+        {"causation_id": ulid(77) + "\n"}, {"correlation_id": "x"}, {"schema_version": "1.0.0\n"},
     ]  # fmt: skip
     return [event(100 + index, **{"lamport_clock": index, **each})
             for index, each in enumerate(changes)]  # fmt: skip
@@ -81,7 +82,8 @@ def payloads() -> list[Any]:
         typed(210, "ErrorLogged", error_type="x", error_message="y"),
         typed(211, "GatePassed", gate_name="g", conclusion="success", check_run_id=1,
               check_run_url="https://x.invalid", delivery_id="d"),
-        event(212, aggregate_id="\U0001f408"), None, 7,
+        event(212, aggregate_id="\U0001f408"), None, 7, moved(213, actor=None),
+        typed(214, "WPAssigned", wp_id="WP01", phase="review"), moved(215, mission_slug="001-m"),
     ]  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def transcript(server: Server) -> list[Any]:
     odd = [*envelopes(), *payloads()]
     for start in range(0, len(odd), 9):
         post(odd[start : start + 9])
-    for header in ("", "Bearer nope", "Bearer token-old", "bearer token-a"):
+    for header in ("", "Bearer nope", "Bearer token-old", "bearer token-a", "Basic token-a"):
         post([event(300)], Authorization=header)
         raw(b"{", Authorization=header)
     post([event(300)])
@@ -120,6 +122,8 @@ def transcript(server: Server) -> list[Any]:
     post([event(103, lamport_clock=0)])
     post([event(320), event(321, payload=[]), event(322)])
     post([event(321)])
+    post([event(323, payload=[]), event(323)])
+    post([event(323, project_uuid="5b8a1f6e-3c1d-4f6a-9d2e-0a1b2c3d4e5f")])
     post([event(400 + n, payload=[] if n < 6 else event(1)["payload"]) for n in range(9)])
     post([event(500 + n) for n in range(10)])
     post([event(600 + n) for n in range(11)])

@@ -75,12 +75,14 @@ class Client:
     """Sends one request at a time over a kept connection; use one client per thread.
 
     `deadline_s` bounds the connection and each wait for bytes, twice that the whole answer;
-    `via` is a TCP proxy to go through.
+    `via` is a TCP proxy to go through. After a refusal (400 and above) it connects anew, so that
+    what one request left behind harms no other; `keeps_refused` goes on where it may.
     """
 
     address: Address
     deadline_s: float = 10.0
     via: tuple[str, int] | None = None
+    keeps_refused: bool = False
     _kept: http.client.HTTPConnection | None = field(default=None, repr=False)
 
     def send(self, request: Request, *, fresh: bool = False, chunked: bool = False) -> Exchange:
@@ -106,7 +108,8 @@ class Client:
         if late.is_set():
             response, broke = None, f"no complete answer within {2 * self.deadline_s:g} s"
         elapsed_ms = (time.perf_counter() - started) * 1000
-        if fresh or response is None or _closes(response):
+        refused = response is not None and response.status >= 400 and not self.keeps_refused
+        if fresh or refused or response is None or _closes(response):
             self._drop(connection)
         return Exchange(request, response, broke, started_ms, elapsed_ms)
 
@@ -191,15 +194,14 @@ def _write(connection: http.client.HTTPConnection, request: Request, chunked: bo
     connection.putrequest(request.method, request.path, skip_accept_encoding=True)
     for name, value in request.headers:
         connection.putheader(name, value.encode("utf-8"))
+    body: bytes | Iterator[bytes] | None = request.body or None
     if chunked:
         connection.putheader("Transfer-Encoding", "chunked")
-        pieces = [request.body[at : at + 1000] for at in range(0, len(request.body), 1000)]
-        connection.endheaders(iter(pieces), encode_chunked=True)
-        return
-    if request.header("Content-Length") is None and request.method not in {"GET", "HEAD"}:
+        body = (request.body[at : at + 1000] for at in range(0, len(request.body), 1000))
+    elif request.header("Content-Length") is None and request.method not in {"GET", "HEAD"}:
         connection.putheader("Content-Length", str(len(request.body)))
     try:
-        connection.endheaders(request.body or None)
+        connection.endheaders(body, encode_chunked=chunked)
     except (BrokenPipeError, ConnectionResetError):
         # A receiver may answer before it has read everything; its answer is already here.
         if not _readable(connection, 1.0):
@@ -220,7 +222,7 @@ def _response(answer: http.client.HTTPResponse) -> Response:
 
 
 def _closes(response: Response) -> bool:
-    return (response.header("Connection") or "").lower() == "close" or response.status >= 400
+    return (response.header("Connection") or "").lower() == "close"
 
 
 def _is_stale(connection: http.client.HTTPConnection) -> bool:

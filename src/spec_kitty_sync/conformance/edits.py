@@ -123,19 +123,19 @@ _KINDS: dict[str, str] = {
     "affected_wp_ids": "wps",
     "evidence": "evidence",
 }
-_NULLABLE = frozenset(
+# The one optional field that an example's required ones hold: with it the move is whole.
+_MAY_LACK = "from_lane"
+_DEFAULTED = frozenset(
     [
-        "from_lane",
-        "reason",
-        "review_ref",
-        "evidence",
-        "created_at",
-        "completed_at",
-        "total_duration",
-        "stack_trace",
-        "agent_id",
-        "previous_phase",
-        "pr_number",
+        "force",
+        "gate_type",
+        "external_provider",
+        "dependencies",
+        "retry_count",
+        "author",
+        "changed_by",
+        "cancelled_wp_ids",
+        "affected_wp_ids",
     ]
 )
 
@@ -159,6 +159,11 @@ def missing_fields(example: Example) -> Iterator[Edit]:
             continue
         yield Edit(f"{field}-missing", f"payload.{field}")
         yield Edit(f"{field}-null", f"payload.{field}", None)
+
+
+def nullable_fields(example: Example) -> tuple[str, ...]:
+    """Return the fields of *example* that CONTRACT 3 marks `?`: null and absent are the same."""
+    return tuple(sorted({*example.optional, *example.required.keys() & {_MAY_LACK}} - _DEFAULTED))
 
 
 def empty_texts(example: Example) -> Iterator[Edit]:
@@ -197,5 +202,4 @@ def done_payload() -> JsonObject:
 
 def _is_droppable(field: str) -> bool:
     # Dropping these leaves a valid payload of the same or of another shape.
-    defaults = {"force", "gate_type", "external_provider"}
-    return field in defaults or field in _NULLABLE
+    return field in _DEFAULTED or field == _MAY_LACK

@@ -14,6 +14,7 @@ from spec_kitty_sync.conformance.extra_faults_network import (
     dies_after_an_insult,
     forgets_per_connection,
     late_answers,
+    leaves_refused_bodies,
     loses_under_load,
     one_at_a_time,
     one_reader,
@@ -76,6 +77,36 @@ def _wavers_on_repeated_keys(parts: Parts) -> Parts:
         return parts.judge(replace(element, body=body), principal)
 
     return replace(parts, judge=judge)
+
+
+def _folds_ids(parts: Parts) -> Parts:
+    """Read ids as a ULID library does, and answer under the canonical form."""
+
+    def judge(element: Element, principal: Principal) -> Verdict:
+        told = element.event_id or ""
+        folded = told.upper().translate(str.maketrans("ILO", "110"))
+        if folded == told or not told.isascii():
+            return parts.judge(element, principal)
+        body = element.body.replace(told.encode(), folded.encode(), 1)
+        fields = {**(element.fields or {}), "event_id": folded}
+        verdict = parts.judge(Element(element.index, body, fields), principal)
+        return replace(verdict, event_id=told) if isinstance(verdict, Refused) else verdict
+
+    return replace(parts, judge=judge)
+
+
+def _half_of_what_health_says(parts: Parts) -> Parts:
+    """Take half of the advertised body, and do not claim to hold to sizes."""
+
+    def finish(reply: Reply) -> Reply:
+        reply = parts.finish(reply)
+        if reply.route != "health":
+            return reply
+        content = {**reply.content, "max_body_bytes": 2 * reply.content["max_body_bytes"]}
+        content["capabilities"] = [each for each in content["capabilities"] if each != "size-limit"]
+        return replace(reply, content=content)
+
+    return replace(parts, finish=finish)
 
 
 def _set_version(fields: Fields) -> None:
@@ -159,6 +190,11 @@ def _rolls_back_beside_bad(parts: Parts) -> Parts:
     return replace(parts, fresh=fresh)
 
 
+def _stores_five_hundred(parts: Parts) -> Parts:
+    """Store the first five hundred events of a batch, and call all of them a success."""
+    return replace(parts, fresh=lambda judged: parts.fresh(judged)[:500])
+
+
 def _details_without_ids(reply: Reply) -> Reply:
     rows = reply.content.get("results", ()) if reply.status == 200 else ()
     if not any(row["event_id"] is None for row in rows):
@@ -208,6 +244,14 @@ EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
         "wavers-on-repeated-keys": Fault(
             "a key that stands twice is taken every other time", _wavers_on_repeated_keys
         ),
+        "folds-ids": Fault("ids are read leniently and answered in canonical form", _folds_ids),
+        "leaves-refused-bodies": Fault(
+            "the body of a refused request is taken for the next request", leaves_refused_bodies
+        ),
+        "advertises-without-claiming": Fault(
+            "health says twice the size that is taken, and claims no size-limit",
+            _half_of_what_health_says,
+        ),
         "takes-any-major": Fault("any schema_version is taken", accepts(_set_version)),
         "takes-empty-names": Fault("node_id and aggregate_id may be empty", accepts(_fill_names)),
         "takes-done-without-evidence": Fault(
@@ -226,6 +270,9 @@ EXTRA_FAULTS: Mapping[str, Fault] = MappingProxyType(
         ),
         "rolls-back-beside-bad": Fault(
             "success for events that were rolled back with a bad one", _rolls_back_beside_bad
+        ),
+        "stores-five-hundred": Fault(
+            "what follows the first 500 events is a success, and not stored", _stores_five_hundred
         ),
         "details-without-ids": Fault("details that name no event", replies(_details_without_ids)),
         "blames-itself-for-bad-content": Fault(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spec_kitty_sync.receiver.decide import Known, NewEvent, Result, Verdict
 from spec_kitty_sync.receiver.parts import Parts, Reply
@@ -107,6 +107,31 @@ def forgets_per_connection(parts: Parts) -> Parts:
         return front
 
     return replace(parts, decide=decide, wrap=wrap)
+
+
+def leaves_refused_bodies(parts: Parts) -> Parts:
+    """Take what a refused request left on its connection for the head of the next one."""
+    left: set[object] = set()
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        inner = parts.wrap(app)
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            client = scope.get("client")
+            if client in left:
+                left.discard(client)
+                return await JSONResponse({"error": "no HTTP request"}, 400)(scope, receive, send)
+
+            async def watched(message: Message) -> None:
+                if message.get("status", 0) >= 400 and scope["method"] in {"POST", "PUT"}:
+                    left.add(client)
+                await send(message)
+
+            return await inner(scope, receive, watched)
+
+        return front
+
+    return replace(parts, wrap=wrap)
 
 
 def loses_under_load(parts: Parts) -> Parts:

@@ -68,13 +68,19 @@ def read_health(probe: Probe) -> dict[str, Any]:
     name, claimed = body.get("environment_name"), body.get("capabilities")
     if isinstance(name, str):
         facts["environment_name"] = name
-    if isinstance(claimed, list):
-        facts["capabilities"] = tuple(word for word in claimed if isinstance(word, str))
     told = [(key, body.get(key)) for key in _IDENTITY]
     facts["identity"] = tuple((key, value) for key, value in told if isinstance(value, str))
     found = [(key, body.get(key)) for key in _HEALTH_LIMITS]
     facts["limits"] = tuple((key, value) for key, value in found if type(value) is int)
+    facts["capabilities"] = _capabilities(claimed, dict(facts["limits"]))
     return facts
+
+
+def _capabilities(claimed: object, limits: dict[str, int]) -> tuple[str, ...]:
+    words = [word for word in claimed if isinstance(word, str)] if isinstance(claimed, list) else []
+    if {"max_event_bytes", "max_body_bytes"} & limits.keys() and "size-limit" not in words:
+        words.append("size-limit")  # whoever says how large is too large claims to hold to it
+    return tuple(words)
 
 
 def _problem(reply: Reply, has_token: bool) -> tuple[str, str, int]:

@@ -187,11 +187,15 @@ class Probe:
         return Reply(self.exchanges[-1], len(self.exchanges))
 
     def another_client(
-        self, *, patient: bool = False, via: tuple[str, int] | None = None
+        self,
+        *,
+        patient: bool = False,
+        via: tuple[str, int] | None = None,
+        keeps_refused: bool = False,
     ) -> Client:
         """Return a client with a connection of its own, for another thread or another way."""
         deadline_s = max(self.around.deadline_s, _PATIENCE_S if patient else 0)
-        return Client(self.around.address, deadline_s, via)
+        return Client(self.around.address, deadline_s, via, keeps_refused)
 
     def need_it_alone(self) -> None:
         """Go on only if no other process of this run uses the receiver.

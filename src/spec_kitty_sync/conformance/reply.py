@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from spec_kitty_sync.conformance.exchange import Exchange
 from spec_kitty_sync.conformance.outcome import Finding
@@ -22,6 +23,9 @@ STATUSES = frozenset(
     }
 )
 _SHORT = 240
+_UNREADABLE: Final = (
+    "the sender cannot read the answer: no event counts as delivered, all are sent again"
+)
 
 
 class CheckFailed(Exception):
@@ -52,7 +56,7 @@ class Reply:
     def text(self) -> str:
         return self.exchange.response.text if self.exchange.response else ""
 
-    @property
+    @cached_property
     def json(self) -> Any:
         """The body as JSON, or nothing when it is not JSON."""
         try:
@@ -72,7 +76,7 @@ class Reply:
             return None
         return max(0.05, float(told))
 
-    @property
+    @cached_property
     def results(self) -> list[dict[str, Any]]:
         """The result objects of a 200; empty when the answer has none."""
         body = self.json
@@ -108,37 +112,58 @@ class Reply:
             Finding(expected, got or self.brief(), means, step=self.step, about=about_id)
         )
 
-    def expect_answer(self, means: str = "") -> Reply:
+    def _why_unreadable(self) -> str:
+        """Say where the body stops being JSON; nothing when it is JSON."""
+        try:
+            json.loads(self.text)
+        except json.JSONDecodeError as exc:
+            if self.text[exc.pos :].strip() and "Unterminated" not in exc.msg:
+                return f"the body is not JSON: {exc}; it begins {shorten(self.text, 60)!r}"
+            size = len(self.exchange.response.body) if self.exchange.response else 0
+            told = self.header("Content-Length") or "nothing"
+            return f"the body is not JSON: it ends at byte {size}, Content-Length says {told}"
+        except RecursionError:
+            return "the body is JSON of more levels than can be read"
+        return ""
+
+    def expect_answer(self) -> Reply:
         """Ask that an HTTP answer came at all."""
         if self.exchange.response is None:
             raise self.fail(
                 "an HTTP answer",
-                means=means or "the request took the connection down; a sender sees a time-out",
+                means="the request took the connection down; a sender sees a time-out",
             )
         return self
 
     def expect_status(self, *allowed: int, means: str = "") -> Reply:
         """Ask for one of the HTTP statuses *allowed*."""
-        self.expect_answer(means)
+        self.expect_answer()
         if self.status not in allowed:
             raise self.fail(f"HTTP {_either(allowed)}", means=means)
         return self
 
     def expect_results(self, means: str = "") -> list[dict[str, Any]]:
-        """Ask for 200 with a list of result objects, and return it."""
+        """Ask for 200 with a list of result objects, and return it.
+
+        *means* is about another status; an answer that cannot be read has words of its own.
+        """
         self.expect_status(200, means=means)
         body = self.json
         if not isinstance(body, dict) or not isinstance(body.get("results"), list):
-            raise self.fail('a JSON object with a list "results"', means=means)
+            got = self._why_unreadable() if body is None else ""
+            raise self.fail('a JSON object with a list "results"', got, _UNREADABLE)
         for index, row in enumerate(body["results"]):
             if not isinstance(row, dict):
-                raise self.fail(f"results[{index}] is an object", f"{row!r}", means)
+                raise self.fail(f"results[{index}] is an object", f"{row!r}", _UNREADABLE)
         return self.results
 
     def expect_outcome(
         self, event: dict[str, Any], allowed: Collection[str], means: str = ""
     ) -> dict[str, Any]:
-        """Ask for exactly one result of *event*, its status among *allowed*; return it."""
+        """Ask for exactly one result of *event*, its status among *allowed*; return it.
+
+        *means* is about the status; a result that is missing or there twice has words of its own.
+        """
         self.expect_results(means)
         event_id = event["event_id"]
         found = self.results_of(event_id)
@@ -146,7 +171,7 @@ class Reply:
             raise self.fail(
                 f"one result for event_id {event_id!r}",
                 f"{len(found)} results for it: {self.brief()}",
-                means or "the sender cannot tell what became of the event and sends it again",
+                "the sender cannot tell what became of the event and sends it again",
                 about=event_id,
             )
         if found[0].get("status") not in allowed:

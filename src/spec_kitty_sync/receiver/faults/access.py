@@ -52,6 +52,14 @@ def _case_sensitive(parts: Parts) -> Parts:
     return replace(parts, authenticate=authenticate)
 
 
+def _any_scheme(parts: Parts) -> Parts:
+    def authenticate(directory: Directory, authorization: str | None) -> Principal:
+        words = (authorization or "").split()
+        return parts.authenticate(directory, f"Bearer {words[-1]}" if words else None)
+
+    return replace(parts, authenticate=authenticate)
+
+
 def _expired(status: int) -> Apply:
     return _login(
         lambda directory, header, refusal: (
@@ -195,6 +203,7 @@ ACCESS: Mapping[str, Fault] = MappingProxyType(
             _login(lambda directory, header, refusal: Principal("anyone") if header else refusal),
         ),
         "scheme-is-case-sensitive": Fault("`bearer` is refused", _case_sensitive),
+        "takes-any-scheme": Fault("a token counts under whatever scheme, or none", _any_scheme),
         "expired-is-403": Fault("403 for an expired token", _expired(403)),
         "expired-is-500": Fault("500 for an expired token", _expired(500)),
         "bad-token-is-500": Fault(

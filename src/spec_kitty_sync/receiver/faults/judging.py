@@ -79,6 +79,10 @@ def _known_type(fields: Fields) -> None:
     fields["payload"] = {"error_type": "unknown", "error_message": "x"}
 
 
+def _some_agent(fields: Fields) -> None:
+    _payload(fields).setdefault("agent_id", "x")
+
+
 def _payload(fields: Fields) -> Fields:
     payload = fields.get("payload")
     return payload if isinstance(payload, dict) else {}
@@ -179,8 +183,21 @@ JUDGING: Mapping[str, Fault] = MappingProxyType(
         "takes-bad-causation": Fault(
             "causation_id is not looked at", _takes("causation_id", lambda v: None)
         ),
+        "takes-causation-with-newline": Fault(
+            "a newline after causation_id is taken",
+            _takes("causation_id", lambda v: v.rstrip("\n") if isinstance(v, str) else v),
+        ),
+        "takes-any-correlation": Fault(
+            "correlation_id is free text",
+            _takes("correlation_id", lambda v: _ULID if isinstance(v, str) else v),
+        ),
+        "takes-version-with-newline": Fault(
+            "a newline after schema_version is taken",
+            _takes("schema_version", lambda v: v.rstrip("\n") if isinstance(v, str) else v),
+        ),
         # takes too much: payload
         "takes-any-lane": Fault("lanes are free text", accepts(_any_lane)),
+        "takes-missing-agent": Fault("agent_id may be absent", accepts(_some_agent)),
         "takes-unicode-digits": Fault(
             "WP٠١ is a work package", _takes_payload("wp_id", _ascii_digits)
         ),
@@ -203,6 +220,17 @@ JUDGING: Mapping[str, Fault] = MappingProxyType(
             "dependencies are not looked at", _takes_payload("dependencies", lambda v: [])
         ),
         # takes too little
+        "refuses-null-payload-fields": Fault(
+            "null in the payload is not the same as absent",
+            _if(lambda f: None in _payload(f).values(), "payload: null is no text"),
+        ),
+        "refuses-mission-slug": Fault(
+            "mission_slug does not stand for feature_slug",
+            _if(
+                lambda f: "mission_slug" in _payload(f) and "feature_slug" not in _payload(f),
+                "payload.feature_slug is missing",
+            ),
+        ),
         "refuses-null-causation": Fault(
             "causation_id null is refused",
             _if(lambda f: f.get("causation_id", "") is None, "causation_id is null"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from spec_kitty_sync.receiver.decide import Known, NewEvent, Refused, Result, Ve
 from spec_kitty_sync.receiver.faults.seams import Apply, Fault, outcomes, verdicts
 from spec_kitty_sync.receiver.limits import Limits
 from spec_kitty_sync.receiver.parts import Parts
+from spec_kitty_sync.receiver.principals import Principal
 from spec_kitty_sync.receiver.split import Element
 from spec_kitty_sync.receiver.store import EventStore, Page, StoredEvent
 from spec_kitty_sync.receiver.store import Identity as StoreIdentity
@@ -183,6 +184,52 @@ def _burns(parts: Parts) -> Parts:
     return outcomes(change)(parts)
 
 
+def _notes_ids_first(parts: Parts) -> Parts:
+    """Look for repeated ids within a batch before looking at its events."""
+
+    def burnt(judged: Sequence[Verdict]) -> set[int]:
+        first: dict[str | None, Verdict] = {}
+        for each in judged:
+            first.setdefault(each.event_id, each)
+        return {
+            place
+            for place, each in enumerate(judged)
+            if isinstance(each, NewEvent) and isinstance(first[each.event_id], Refused)
+        }
+
+    def fresh(judged: Iterable[Verdict]) -> list[NewEvent]:
+        listed = list(judged)
+        gone = burnt(listed)
+        return parts.fresh(each for place, each in enumerate(listed) if place not in gone)
+
+    def decide(
+        judged: Sequence[Verdict], known: Mapping[str, Known], *, now_ms: int
+    ) -> list[Result]:
+        results, gone = parts.decide(judged, known, now_ms=now_ms), burnt(judged)
+        return [
+            Result(each.event_id, "duplicate") if place in gone else each
+            for place, each in enumerate(results)
+        ]
+
+    return replace(parts, fresh=fresh, decide=decide)
+
+
+def _keys_on(field: str) -> Apply:
+    """Make the key of a stored event of its id and another *field*."""
+
+    def apply(parts: Parts) -> Parts:
+        def judge(element: Element, principal: Principal) -> Verdict:
+            verdict = parts.judge(element, principal)
+            if isinstance(verdict, Refused):
+                return verdict
+            told = (element.fields or {}).get(field)
+            return replace(verdict, scope=f"{verdict.scope}|{told}")
+
+        return replace(parts, judge=judge)
+
+    return apply
+
+
 def _truncates(parts: Parts) -> Parts:
     seen: dict[str, str] = {}
 
@@ -249,6 +296,11 @@ STORING: Mapping[str, Fault] = MappingProxyType(
         ),
         "conflict-overwrites": Fault("the last content of an id stays", _storing(_Overwrites)),
         "burns-rejected-ids": Fault("the id of a rejected event is used up", _burns),
+        "burns-rejected-ids-in-batch": Fault(
+            "ids are noted before events are checked, within a batch", _notes_ids_first
+        ),
+        "keys-on-project-too": Fault("the key is id and project", _keys_on("project_uuid")),
+        "keys-on-node-too": Fault("the key is id and node", _keys_on("node_id")),
         "truncates-ids": Fault("the last character of an id does not count", _truncates),
         "reset-keeps-identity": Fault(
             "a wiped store has the old identity", _storing(_KeepsIdentity)
