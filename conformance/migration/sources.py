@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 
 from spec_kitty_sync.conformance import bounded
 from spec_kitty_sync.conformance import migration_homes as homes
@@ -152,7 +154,68 @@ def bytes_arrive_as_they_were(t: MigrationTrial, case: Case) -> None:
     )
 
 
+_TRIES = (0, 4, 5, 9, None)
+
+
+@check("SKM-SRC-15")
+def dead_rows_are_imported(t: MigrationTrial, case: Case) -> None:
+    listed = [homes.row_of(one) for one in t.events(len(_TRIES))]
+    tried = [replace(row, retry_count=count) for row, count in zip(listed, _TRIES, strict=True)]
+    homes.write_queue(t.legacy, tried)
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "how often an old CLI tried them says nothing about them")
+    t.expect_number(ran, "imported", len(tried), "rows that an old CLI gave up on, too")
+    t.expect_arrived([row.event_id for row in tried], "rows that an old CLI gave up on, too")
+
+
+@check("SKM-SRC-16", *rows("queue", "several-sources"))
+def rows_keep_their_order(t: MigrationTrial, case: Case) -> None:
+    listed = [homes.row_of(one) for one in t.events(10)]
+    if case.name == "queue":
+        homes.write_queue(t.legacy, listed)
+    else:
+        homes.write_journal(t.home / "event_journal" / "journal-team-a.db", listed[:2])
+        homes.write_queue(t.legacy, listed[2:5])
+        homes.write_queue(t.scoped(0), listed[5:7])
+        homes.write_queue(t.scoped(1), listed[7:])
+    t.migrate()
+    wanted, arrived = [row.event_id for row in listed], t.drained()
+    t.expect(
+        arrived == wanted,
+        expected="the rows of each source in their order, and the sources in theirs",
+        got=lambda: (
+            f"{len(arrived)} of {len(wanted)}, in the order {listed_places(arrived, wanted)}"
+        ),
+    )
+
+
+def listed_places(arrived: list[str], wanted: list[str]) -> str:
+    """Return at which places of *wanted* the events that *arrived* stand, counted from 1."""
+    return ", ".join(str(wanted.index(one) + 1) if one in wanted else "?" for one in arrived)
+
+
+_CAP = 10_000
+
+
+@check("SKM-SRC-17")
+def more_rows_than_the_old_cap_are_imported(t: MigrationTrial, case: Case) -> None:
+    written = list(copies(t, _CAP + 1))
+    homes.write_queue(t.legacy, written)
+    ran = t.migrate()
+    t.expect_exit(ran, {0}, "all are good events")
+    t.expect_number(ran, "imported", len(written), f"a row more than the {_CAP} of old queues")
+    t.expect_arrived([row.event_id for row in written], "no number of rows is too many")
+
+
+def copies(t: MigrationTrial, count: int, **more: object) -> Iterator[Row]:
+    """Return rows of *count* events that differ in their ids only; *more* are further fields."""
+    text = json.dumps({**t.events(1)[0], "event_id": "$", **more})
+    ids = (t.make.new_id() for _ in range(count))
+    return (Row(one, text.replace("$", one)) for one in ids)
+
+
 _ROWS = 100_000
+_FILLER = {"x": "x" * 800}
 _ROOM_BYTES = 64 * 1024 * 1024
 
 
@@ -161,9 +224,7 @@ def long_history_needs_bounded_memory(t: MigrationTrial, case: Case) -> None:
     few = t.folder / "few"
     t.write(t.legacy, t.events(1))
     t.run("migrate", under=bounded.measured(few), note="one row")
-    text = json.dumps({**t.events(1)[0], "event_id": "$", "x": "x" * 800})
-    ids = (t.make.new_id() for _ in range(_ROWS))
-    homes.write_queue(t.scoped(), (Row(one, text.replace("$", one)) for one in ids))
+    homes.write_queue(t.scoped(), copies(t, _ROWS, **_FILLER))
     many = t.folder / "many"
     ran = t.run("migrate", under=bounded.measured(many), note=f"{_ROWS} rows more")
     t.expect_exit(ran, {0}, "all are good events")
@@ -172,7 +233,7 @@ def long_history_needs_bounded_memory(t: MigrationTrial, case: Case) -> None:
     t.expect(
         more <= _ROOM_BYTES,
         expected=f"at most {_ROOM_BYTES >> 20} MiB of memory more than for one row",
-        got=f"{more >> 20} MiB more, for {_ROWS * len(text) >> 20} MiB of rows",
+        got=f"{more >> 20} MiB more, for {t.scoped().stat().st_size >> 20} MiB of rows",
         step=ran.step,
     )
 

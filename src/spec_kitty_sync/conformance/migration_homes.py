@@ -66,7 +66,7 @@ _INSERT_STORE: Final = (
     "INSERT INTO journal_entries (entry_id, payload_json, created_at) VALUES (?, ?, ?)"
 )
 _INSERT: Final = (
-    "INSERT INTO queue (event_id, event_type, data, timestamp, retry_count) VALUES (?, ?, ?, ?, 0)"
+    "INSERT INTO queue (event_id, event_type, data, timestamp, retry_count) VALUES (?, ?, ?, ?, ?)"
 )
 _INSERT_BODY: Final = (
     "INSERT INTO body_upload_queue (project_uuid, artifact_path, content_body) VALUES (?, ?, ?)"
@@ -77,10 +77,14 @@ _NOW: Final = "2026-02-02T02:40:00+00:00"
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a queue: what the columns `event_id` and `data` hold, whatever type."""
+    """One row of a queue: what the columns `event_id` and `data` hold, whatever type.
+
+    `retry_count`: how often an old CLI had tried it; from 5 on it tried no more.
+    """
 
     event_id: Any
     data: Any
+    retry_count: int | None = 0
 
 
 def row_of(event: JsonObject, **form: Any) -> Row:
@@ -225,7 +229,7 @@ def row_count(path: Path) -> int:
 def _insert(conn: sqlite3.Connection, rows: Iterable[Row], table: str) -> None:
     if not conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'queue'").fetchone():
         conn.execute(table)
-    values = [(row.event_id, "HistoryAdded", row.data, _NOW_S) for row in rows]
+    values = [(row.event_id, "HistoryAdded", row.data, _NOW_S, row.retry_count) for row in rows]
     conn.executemany(_INSERT, values)
 
 
