@@ -70,7 +70,14 @@ def test_command_line_wins_over_environment_and_ini() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("profile", "everything"), ("deadline", "soon"), ("rate", "-1")]
+    ("name", "value"),
+    [
+        ("profile", "everything"),
+        ("deadline", "soon"),
+        ("rate", "-1"),
+        ("deadline", "nan"),
+        ("rate", "inf"),
+    ],
 )
 def test_unusable_option_is_refused_by_name(name: str, value: str) -> None:
     """A value that means nothing ends the run with the option's name."""

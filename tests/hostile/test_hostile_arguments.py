@@ -294,3 +294,18 @@ def test_age_beyond_all_bounds_is_refused(sweep: Sweep, age: str) -> None:
     """An age that no journal can have is a wrong argument, not a defect."""
     error = sweep.desk.json("sync", "gc", "--older-than", age, code=2)["error"]
     assert (error["code"], "--older-than" in error["message"]) == ("usage", True)
+
+
+SECONDS = [
+    (each, param) for each in COMMANDS for param in each.valued if isinstance(param.type, Seconds)
+]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "infinity"])
+def test_number_of_seconds_is_finite(sweep: Sweep, value: str) -> None:
+    """NaN passes every comparison with a bound, so no option takes it, nor what has no end."""
+    assert len(SECONDS) >= 7
+    for each, param in SECONDS:
+        done = sweep.run(each, param, value)
+        assert done.code == (4 if each.words[0] == "conformance" else 2), (each.name, done)
+        assert param.opts[0] in done.err

@@ -102,3 +102,13 @@ def test_backfill_from_a_broken_ledger_is_a_note(tmp_path: Path) -> None:
     report = migrate(settings_of(tmp_path))
     assert (report.imported, report.exit_code) == (1, 0)
     assert any("not taken over" in note for note in report.notes)
+
+
+def test_backfill_from_a_ledger_with_an_odd_answer_keeps_the_delivery(tmp_path: Path) -> None:
+    """An HTTP status that is none is left out; that the event was delivered is taken over."""
+    write_queue(tmp_path / "queue.db", [event(1)])
+    write_ledger(tmp_path, [(str(event(1)["event_id"]), "success")])
+    with closing(sqlite3.connect(tmp_path / "delivery" / "ledger.db")) as conn, conn:
+        conn.execute("UPDATE delivery_ledger SET last_http_status = ?", (b"9" * 30,))
+    assert migrate(settings_of(tmp_path)).exit_code == 0
+    assert standing(tmp_path)[str(event(1)["event_id"])][0] == "delivered"

@@ -247,7 +247,7 @@ class Settling:
     def _throttled(self, part: Part, answer: Throttled) -> None:
         part.throttles += 1
         delay_s = answer.after_s or throttle_delay_s(part.throttles)
-        if delay_s > self.patience.wait_s:
+        if not delay_s <= self.patience.wait_s:  # a NaN waits for nothing
             retry_at = self.clock.now_ms() + int(delay_s * 1000)
             message = f"the receiver asks to come back in {delay_s:.0f} s"
             raise DrainStopped(
