@@ -129,10 +129,16 @@ def test_what_stands_in_the_way_is_shown(service_of, error, shown, failures):
 
 def test_unforeseen_error_is_a_failed_attempt(service_of, caplog):
     """A defect in one attempt is logged with its traceback, shown, and tried again after a wait."""
-    drains = Drains(ZeroDivisionError("odd"), DONE)
+    drains, watched = Drains(ZeroDivisionError("odd"), DONE), threading.Event()
     seen: list[Heartbeat] = []
-    service = service_of(drains)
+
+    def drain(stop: object) -> DrainReport:
+        watched.wait(60)
+        return drains(stop)
+
+    service = service_of(drain)
     service.on_beat = seen.append
+    watched.set()
     wait_until(lambda: service.beat.last_success_at is not None)
     assert service.running
     assert {"internal_error"} == {beat.last_stop for beat in seen if beat.failures}
