@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,8 +14,6 @@ from spec_kitty_sync._clock import Clock, utc_iso
 from spec_kitty_sync._files import Home, make_private_dir, write_atomic
 from spec_kitty_sync.errors import StoreError
 from spec_kitty_sync.sync.status_report import ServiceSection
-
-_LOG = logging.getLogger(__name__)
 
 FOLDER = "background"
 _GRACE_MS = 120_000
@@ -66,7 +63,9 @@ class HeartbeatFile:
         try:
             make_private_dir(self._folder)
         except StoreError as exc:
-            _LOG.warning("no sign of life of this service: %s", exc.message)
+            import logging  # reports read this module, and have nothing to say
+
+            logging.getLogger(__name__).warning("no sign of life: %s", exc.message)
             return
         for path, beat in _all(self._folder):
             if beat is None or not _alive(beat.pid):
