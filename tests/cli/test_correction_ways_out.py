@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
-from desk import Desk, Ran, event_id, make_event
+from desk import Desk, Ran, drain_on_the_wire, event_id, make_event
 from remedies import commands
 from small_receiver import SmallReceiver, reject
 
@@ -28,24 +25,11 @@ def former() -> Iterator[SmallReceiver]:
         yield running
 
 
-@contextmanager
-def drain_on_the_wire(desk: Desk, server: SmallReceiver) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a process wait for an answer of *server*, to one event; it is killed at the end."""
+def sent_to(desk: Desk, server: SmallReceiver) -> AbstractContextManager[object]:
+    """Have an event on the wire to *server*, for as long as the block runs."""
     desk.put(make_event(1))
     desk.run("sync", "server", server.url)
-    server.go_on.clear()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spec_kitty_sync", "sync", "now"],
-        env={**os.environ, "SPEC_KITTY_HOME": str(desk.home.root)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert server.arrived.wait(120)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    return drain_on_the_wire(desk, server)
 
 
 def choose(desk: Desk, server: SmallReceiver) -> None:
@@ -87,7 +71,7 @@ def test_what_a_killed_drain_had_sent_is_asked_for_at_its_target(
     desk: Desk, receiver: SmallReceiver, former: SmallReceiver, action: str
 ):
     """The refusal names the target that may have the event; once it said no, the event changes."""
-    with drain_on_the_wire(desk, former):
+    with sent_to(desk, former):
         pass
     choose(desk, receiver)
     remedy = refused(desk, action, "target 1", former.url, "may have it")
@@ -102,7 +86,7 @@ def test_target_that_took_what_a_killed_drain_had_sent_is_named(
     desk: Desk, receiver: SmallReceiver, former: SmallReceiver, action: str
 ):
     """Where the event turns out to be stored there, it stays as it is, and where is said."""
-    with drain_on_the_wire(desk, former):
+    with sent_to(desk, former):
         pass
     choose(desk, receiver)
     remedy = refused(desk, action)
@@ -116,7 +100,7 @@ def test_event_is_free_once_a_dead_server_is_given_up(
     desk: Desk, receiver: SmallReceiver, former: SmallReceiver, action: str
 ):
     """Who retires a target that can never answer has given up what it may have."""
-    with drain_on_the_wire(desk, former):
+    with sent_to(desk, former):
         pass
     choose(desk, receiver)
     follow(desk, refused(desk, action), "retire")
@@ -128,7 +112,7 @@ def test_event_is_free_once_a_dead_server_was_asked(
     desk: Desk, receiver: SmallReceiver, action: str
 ):
     """Where the server is gone, asking it once is enough: nobody has accepted the event."""
-    with SmallReceiver() as gone, drain_on_the_wire(desk, gone):
+    with SmallReceiver() as gone, sent_to(desk, gone):
         pass
     choose(desk, receiver)
     follow(desk, refused(desk, action), "sync now")
@@ -139,7 +123,7 @@ def test_retiring_frees_nothing_while_the_event_is_on_the_wire(
     desk: Desk, receiver: SmallReceiver, former: SmallReceiver
 ):
     """A drain that began before still may deliver it, and the event waits for its end."""
-    with drain_on_the_wire(desk, former):
+    with sent_to(desk, former):
         desk.run("sync", "targets", "retire", "1")
         refused(desk, "discard", "target 1", "may have it")
     assert correct(desk, "discard").code == 0
@@ -147,7 +131,7 @@ def test_retiring_frees_nothing_while_the_event_is_on_the_wire(
 
 def test_show_names_the_target_that_may_have_the_event(desk: Desk, former: SmallReceiver):
     """A claim without an answer is listed, with its target and since when."""
-    with drain_on_the_wire(desk, former):
+    with sent_to(desk, former):
         pass
     (claim,) = desk.json("sync", "show", event_id(1))["claims"]
     assert (claim["target_id"], claim["url"], claim["active"]) == (1, former.url, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from desk import Desk, event_id, make_event
+from desk import Desk, drain_on_the_wire, event_id, make_event
 from receiver_server import start_server
 from remedies import LOGIN
 from small_receiver import SmallReceiver, accept, reject
@@ -205,3 +205,25 @@ def test_events_too_large_for_the_server_do_not_hide_that_nothing_was_tried(
 def oldest_of(desk: Desk, number: int) -> str:
     """Return when one event was appended."""
     return str(desk.json("sync", "show", event_id(number))["appended_at"])
+
+
+def test_team_that_a_killed_run_included_is_not_counted_as_this_ones(
+    desk: Desk, receiver: SmallReceiver
+):
+    """What one run may send besides ends with it, however it ends."""
+    desk.put(make_event(1, team_slug="team-b"))
+    desk.run("sync", "server", receiver.url)
+    desk.environ["SK_PASSWORD"] = "lovelace"
+    desk.run("auth", "login", *LOGIN)
+    desk.run("sync", "now")
+    desk.put(make_event(2, team_slug="team-b"))
+    with drain_on_the_wire(desk, receiver, "--include-team", "team-b"):
+        pass
+    desk.put(make_event(3, team_slug="team-b"), make_event(4))
+    report = desk.json("sync", "status")
+    assert {each["reason"]: each["count"] for each in report["held"]} == {"other_team": 3}
+    assert report["delivery_ledger"]["undelivered"] == 1
+    assert desk.json("sync", "now", "--dry-run")["would_send"] == 1
+    receiver.go_on.set()
+    assert desk.json("sync", "now")["delivered"] == 1
+    assert receiver.events[-1]["event_id"] == event_id(4)

@@ -6,13 +6,17 @@ import io
 import json
 import os
 import sqlite3
-from contextlib import closing, redirect_stderr, redirect_stdout
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from canary import holds_canary
+from small_receiver import SmallReceiver
 
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync._files import Home
@@ -104,3 +108,24 @@ class Desk:
         """Run one statement on the journal behind everybody's back."""
         with closing(sqlite3.connect(self.home.journal_db)) as conn, conn:
             return conn.execute(statement, values).fetchall()
+
+
+@contextmanager
+def drain_on_the_wire(
+    desk: Desk, server: SmallReceiver, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a process wait for an answer of *server*, which gives none; it is killed at the end."""
+    server.arrived.clear()
+    server.go_on.clear()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spec_kitty_sync", "sync", "now", *options],
+        env={**os.environ, "SPEC_KITTY_HOME": str(desk.home.root), **desk.environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert server.arrived.wait(120)
+        yield process
+    finally:
+        process.kill()
+        process.wait()

@@ -13,27 +13,32 @@ from spec_kitty_sync.delivery.targets import Target
 # The look at single events stops here; what is beyond is counted, not examined.
 EXAMINED = 1000
 
+# The team is asked for too: one run may include another team, and be killed before it ends that.
 _BARRIERS = """
-SELECT c.barrier, count(*) FROM delivery_candidates c
-WHERE c.target_id = :target_id AND c.seq > :after AND c.seq < :before GROUP BY c.barrier
+SELECT c.barrier, j.team, count(*) FROM delivery_candidates c CROSS JOIN journal_ids j
+WHERE c.target_id = :target_id AND c.seq > :after AND c.seq < :before AND j.seq = c.seq
+GROUP BY 1, 2
 """
 _AHEAD = """
-SELECT c.barrier, count(*) FROM delivery_ledger l
+SELECT c.barrier, j.team, count(*) FROM delivery_ledger l
 CROSS JOIN delivery_candidates c ON c.target_id = l.target_id AND c.seq = l.seq
-WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq > :after GROUP BY c.barrier
+CROSS JOIN journal_ids j ON j.seq = l.seq
+WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq > :after GROUP BY 1, 2
 """
 _OPENED = """
-SELECT c.barrier, count(*) FROM delivery_ledger l INDEXED BY delivery_ledger_open
+SELECT c.barrier, j.team, count(*) FROM delivery_ledger l INDEXED BY delivery_ledger_open
 CROSS JOIN delivery_candidates c ON c.target_id = l.target_id AND c.seq = l.seq
-WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.state = 'open' GROUP BY c.barrier
+CROSS JOIN journal_ids j ON j.seq = l.seq
+WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.state = 'open' GROUP BY 1, 2
 """
 _OPEN = """
 SELECT seq FROM delivery_ledger INDEXED BY delivery_ledger_open
 WHERE target_id = :target_id AND epoch = :epoch AND state = 'open' ORDER BY seq LIMIT :n
 """
 _NEW = """
-SELECT c.seq FROM delivery_candidates c
+SELECT c.seq FROM delivery_candidates c CROSS JOIN journal_ids j
 WHERE c.target_id = :target_id AND c.seq > :after AND c.seq <= :upto AND c.barrier IS NULL
+  AND j.seq = c.seq AND (:team IS NULL OR j.team IS NULL OR j.team = :team)
   AND NOT EXISTS (SELECT 1 FROM delivery_ledger l
                   WHERE l.target_id = :target_id AND l.epoch = :epoch AND l.seq = c.seq)
 ORDER BY c.seq LIMIT :n
@@ -86,13 +91,13 @@ def count_between(store: Store, target: Target, *, after: int, before: int) -> B
     """Return the barriers of the events between two seqs, both excluded."""
     with store.reading() as conn:
         where = {"target_id": target.target_id, "after": after, "before": before}
-        return dict(conn.execute(_BARRIERS, where).fetchall())
+        return _between_runs(conn.execute(_BARRIERS, where), target)
 
 
 def count_ahead(store: Store, target: Target) -> Barriers:
     """Return the barriers of those events behind the mark that have a ledger row already."""
     with store.reading() as conn:
-        return dict(conn.execute(_AHEAD, _where(target)).fetchall())
+        return _between_runs(conn.execute(_AHEAD, _where(target)), target)
 
 
 def count_opened(store: Store, target: Target) -> Barriers:
@@ -101,7 +106,17 @@ def count_opened(store: Store, target: Target) -> Barriers:
     Reads every open row; few are, between drains.
     """
     with store.reading() as conn:
-        return dict(conn.execute(_OPENED, _where(target)).fetchall())
+        return _between_runs(conn.execute(_OPENED, _where(target)), target)
+
+
+def _between_runs(rows: Iterable[tuple[str | None, str | None, int]], target: Target) -> Barriers:
+    """Return barrier → events, with the team that only a run includes kept out."""
+    found: Barriers = {}
+    for barrier, team, n in rows:
+        other = barrier is None and target.team_slug and team not in (None, target.team_slug)
+        key = "other_team" if other else barrier
+        found[key] = found.get(key, 0) + n
+    return found
 
 
 def first_waiting(
@@ -121,7 +136,8 @@ def first_waiting(
             return Waiting(tuple(_fresh(conn, _UNSENT, {"team": team}, stretches)), ())
         retrying = conn.execute(_RETRYING, _where(target)).fetchall()
         opened = [row[0] for row in conn.execute(_OPEN, _where(target))]
-        fresh = sorted(opened + _fresh(conn, _NEW, _where(target), stretches))[:EXAMINED]
+        where = {**_where(target), "team": target.team_slug}
+        fresh = sorted(opened + _fresh(conn, _NEW, where, stretches))[:EXAMINED]
     attempts = tuple(row[1] for row in retrying)
     return Waiting(tuple(sorted({*fresh, *(row[0] for row in retrying)})), attempts)
 
