@@ -155,7 +155,7 @@ def test_what_a_retired_target_has_not_settled_is_asked_for_there(
     desk.run("sync", "now")
     desk.run("sync", "targets", "retire", "1")
     choose(desk, receiver)
-    remedy = refused(desk, action, "target 1", former.url, "not settled")
+    remedy = refused(desk, action, "target 1", former.url, "has not settled")
     desk.sql("UPDATE delivery_ledger SET not_before = 0")  # an hour later
     former.judge = REFUSES
     follow(desk, remedy, "restore|sync now")

@@ -125,11 +125,11 @@ def takers_of(store: Store, seqs: Iterable[int]) -> list[Taker]:
 
 def _objection(taker: Taker) -> tuple[str, str]:
     name = f"target {taker.target_id} ({taker.url})"
-    since = "" if taker.at is None else f" since {utc_iso(taker.at)}"
+    moment = "" if taker.at is None else f" at {utc_iso(taker.at)}"
     ask = f"`spec-kitty sync now --target {taker.target_id}`"
     if taker.state == "claimed":
         return (
-            f"{name} may have it: it was sent{since}, and no answer was recorded",
+            f"{name} may have it: it was sent{moment}, and no answer was recorded",
             f"Run {ask}; it asks again. If that server is gone for good, `spec-kitty sync targets "
             f"retire {taker.target_id}` gives it up.",
         )
@@ -138,11 +138,11 @@ def _objection(taker: Taker) -> tuple[str, str]:
         "`spec-kitty sync gc --dead` takes its bytes away"
     )
     if taker.state == "delivered":
-        return f"{name} has it{since}", f"It stays as it is: {instead}."
+        return f"{name} took it{moment}, and has it", f"It stays as it is: {instead}."
     if not taker.active:
         ask = f"`spec-kitty sync targets restore {taker.target_id}`, then {ask},"
     return (
-        f"{name} has accepted it{since}, and not settled it yet",
+        f"{name} accepted it{moment}, and has not settled it yet",
         f"Run {ask} within the hour or later: it asks what became of it, and once it is rejected "
         f"there too, it may change. Else {instead}.",
     )
