@@ -20,7 +20,9 @@ SpecKittyError
 │   ├── DeliveryBlockedError a gate is closed; nothing was sent
 │   └── TargetUrlError       an address that is not safe to send to
 ├── DeliveryError            the drain stopped; no event is blamed
-│   ├── AuthRejectedError, ReceiverProtocolError, DrainLockedError
+│   ├── AuthRejectedError, ReceiverProtocolError, TargetChangedError
+│   ├── DrainLockedError
+│   │   └── RestoreRunningError
 │   └── TransportError
 │       ├── OfflineError     no connection, DNS, TLS
 │       │   └── TlsError
@@ -251,6 +253,22 @@ class DrainLockedError(DeliveryError):
     code = "drain_running"
     exit_code = 2
     default_remedy = "Wait for it to end; it delivers the same events."
+
+
+class RestoreRunningError(DrainLockedError):
+    """A restore of this home is running."""
+
+    code = "restore_running"
+    default_remedy = "Wait for it to end, then run the same command again."
+
+
+class TargetChangedError(DeliveryError):
+    """The target is not what it was when the delivery began; nothing more is recorded."""
+
+    code = "target_changed"
+    default_remedy = (
+        "Run `spec-kitty sync now` again: what has no recorded answer is sent again under its id."
+    )
 
 
 class TransportError(DeliveryError):

@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from spec_kitty_sync.conformance.stub import late, per_event, refuse
-from spec_kitty_sync.delivery.lock import drain_lock, drain_running, read_holder
+from spec_kitty_sync.delivery.lock import drain_lock, drain_running, no_drain, read_holder
 from spec_kitty_sync.delivery.soundness import find_faults
-from spec_kitty_sync.errors import DrainLockedError
+from spec_kitty_sync.errors import DrainLockedError, RestoreRunningError
 
 SCRIPT = Path(__file__).with_name("drain_process.py")
 
@@ -29,13 +30,6 @@ def start(bench, url, *, wait_s):
 def finish(process):
     out, _ = process.communicate(timeout=60)
     return json.loads(out)
-
-
-def wait_until(condition, *, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
 
 
 def test_two_processes_draining_one_home_post_nothing_twice(bench, stub):
@@ -98,6 +92,36 @@ def test_lock_is_per_target(bench):
             pass
     assert not drain_running(folder, 1)
     assert (folder / "drain-1.lock").exists()
+
+
+def test_no_drain_begins_while_a_restore_has_the_home(bench):
+    """Neither a known target nor a new one can be drained then; afterwards both can."""
+    folder = bench.home.locks_dir
+    with drain_lock(folder, 1, clock=bench.clock):
+        pass
+    with no_drain(folder):
+        for target_id in (1, 2):
+            refused = pytest.raises(RestoreRunningError, match="restore of this home is running")
+            with refused, drain_lock(folder, target_id, clock=bench.clock, wait_s=0):
+                pass
+        with pytest.raises(RestoreRunningError), no_drain(folder, wait_s=0):
+            pass
+        # Whoever was refused must not keep the next one out.
+        assert not drain_running(folder, 2)
+    for target_id in (1, 2):
+        with drain_lock(folder, target_id, clock=bench.clock, wait_s=0):
+            pass
+
+
+def test_refused_restore_leaves_the_gate_open(bench):
+    """A restore that waited in vain for a drain lets the next drain begin."""
+    folder = bench.home.locks_dir
+    with drain_lock(folder, 1, clock=bench.clock):
+        refused = pytest.raises(DrainLockedError, match=f"process {os.getpid()}")
+        with refused, no_drain(folder, wait_s=0):
+            pass
+        with drain_lock(folder, 2, clock=bench.clock, wait_s=0):
+            pass
 
 
 def test_stop_signal_records_what_is_on_the_wire(bench, stub):

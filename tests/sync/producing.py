@@ -10,9 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,16 +34,6 @@ from spec_kitty_sync.sync.ws_session import WsSession, ask_session
 
 PASSWORD = f"{CANARY}-password"
 TEAM = "team-a"
-
-
-def wait_until(condition: Callable[[], Any], *, within_s: float = 15.0) -> Any:
-    """Return the first true answer of *condition*, or fail."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if answer := condition():
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(f"not within {within_s} s")
 
 
 @dataclass

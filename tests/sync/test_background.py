@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from producing import wait_until
+from waiting import wait_until
 
 from spec_kitty_sync._clock import ManualClock, SystemClock
 from spec_kitty_sync.delivery.report import DrainReport, Stop

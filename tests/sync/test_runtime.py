@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from producing import TEAM, Desk, Wire, wait_until
+from producing import TEAM, Desk, Wire
+from waiting import wait_until
 
 from spec_kitty_sync.identity.config_file import CONFIG
 from spec_kitty_sync.sync import runtime

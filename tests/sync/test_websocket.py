@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 
 import pytest
-from producing import Desk, Wire, ledger, live_client, live_emitter, note, wait_until
+from producing import Desk, Wire, ledger, live_client, live_emitter, note
+from waiting import wait_until
 
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError

@@ -192,6 +192,10 @@ def restored(done: RestoreReport, *, as_json: bool) -> int:
     say(f"{plural(done.events, 'event')} restored from {done.source}")
     if done.carried_over:
         say(f"{plural(done.carried_over, 'newer event')} kept")
+    if done.replaced:
+        say(f"{plural(done.replaced, 'event')} replaced since the backup: the new bytes are kept")
+    if done.discarded:
+        say(f"{plural(done.discarded, 'event')} discarded since the backup: not brought back")
     if done.set_aside is not None:
         say(f"the journal as it was before is in {done.set_aside}")
     say("Every target is delivered to anew; what it has already, it calls a duplicate.")

@@ -114,6 +114,7 @@ class Dispatcher:
 
         Raises:
             DrainLockedError: another process drains this target.
+            TargetChangedError: the database is another one than before; nothing is recorded in it.
             StoreError: the database failed; what it had recorded stays.
         """
         options = options or DrainOptions()
@@ -140,7 +141,7 @@ class Dispatcher:
             with self._store.transaction():
                 run = begin_run(
                     self._store,
-                    registry.get(target.target_id),
+                    target,
                     clock=self._clock,
                     max_rejections=receiver.retry.max_rejections,
                     include_team=options.include_team,
@@ -339,7 +340,7 @@ class _Drain:
             if isinstance(reply, Reply):
                 self._record_plain(prepared, reply)
             if prepared in self.unfinished and prepared.claim is not None:
-                self.ledger.release(prepared.claim)
+                self.ledger.release(self.run, prepared.claim)
 
     def _record_plain(self, prepared: _Prepared, reply: Reply) -> None:
         answer = self.receiver.read(reply, [event.event_id for event in prepared.events])

@@ -19,7 +19,7 @@ from spec_kitty_sync.delivery.backoff import pending_delay_ms, transient_delay_m
 from spec_kitty_sync.delivery.counting import StateKey, shift_counts
 from spec_kitty_sync.delivery.runs import Run, release_claim
 from spec_kitty_sync.delivery.states import DeliveryState, next_state
-from spec_kitty_sync.delivery.targets import Target
+from spec_kitty_sync.delivery.targets import Target, check_standing
 from spec_kitty_sync.events.results import BatchResult, Outcome, ResultStatus
 
 _NEXT_CLAIM = "SELECT coalesce(max(claim_id), 0) + 1 FROM delivery_claims"
@@ -108,7 +108,11 @@ _DELIVERED = _Row(DeliveryState.DELIVERED.value, "", 0, 0, "")
 
 
 class SqliteLedger:
-    """The ledger of one home, beside the journal in the same database."""
+    """The ledger of one home, beside the journal in the same database.
+
+    What writes for a run raises TargetChangedError, and writes nothing, where the run's target
+    and epoch are no longer those of the database.
+    """
 
     def __init__(
         self, store: Store, *, clock: Clock, jitter: Callable[[], float] = lambda: 0.5
@@ -122,14 +126,16 @@ class SqliteLedger:
         ordered = sorted(seqs)
         now_ms = self._clock.now_ms()
         with self._store.transaction() as conn:
+            check_standing(conn, run.target)
             claim = int(conn.execute(_NEXT_CLAIM).fetchone()[0])
             where = (run.target.target_id, run.target.epoch, now_ms)
             conn.executemany(_CLAIM, ((claim, *span, *where) for span in _spans(ordered)))
         return claim
 
-    def release(self, claim: int) -> None:
+    def release(self, run: Run, claim: int) -> None:
         """Open what is left of *claim*: it was not answered, and nobody's counts move."""
         with self._store.transaction() as conn:
+            check_standing(conn, run.target)
             release_claim(conn, claim)
 
     def record(
@@ -147,6 +153,7 @@ class SqliteLedger:
         to: whatever lies between and has no row gets one.
         """
         with self._store.transaction() as conn:
+            check_standing(conn, run.target)
             groups = self._settle(conn, run, verdicts, answered) if verdicts else {}
             held: Counter[str] = Counter()
             if passes is not None:
@@ -259,6 +266,7 @@ class SqliteLedger:
         """Hold events that turned out not to be sendable: seq → reason."""
         where = {"target_id": run.target.target_id, "epoch": run.target.epoch}
         with self._store.transaction() as conn:
+            check_standing(conn, run.target)
             shifts: Counter[StateKey] = Counter()
             for state, category, *_ in self._standing(conn, run, list(reasons)).values():
                 shifts[state, category] -= 1

@@ -10,7 +10,12 @@ from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.backoff import HOUR_MS
 from spec_kitty_sync.delivery.counting import shift_counts
 from spec_kitty_sync.delivery.states import DEFAULT_MAX_REJECTIONS
-from spec_kitty_sync.delivery.targets import Target, TargetRegistry
+from spec_kitty_sync.delivery.targets import (
+    Target,
+    TargetRegistry,
+    check_standing,
+    same_target,
+)
 from spec_kitty_sync.errors import DeliveryBlockedError
 
 _LEFT_CLAIMS = """
@@ -79,20 +84,17 @@ def begin_run(
 ) -> Run:
     """Release what an earlier run left claimed, and start the run's logical clock.
 
-    The caller holds the drain lock. *include_team* opens the rows of one other team, audited,
-    until `end_run`.
+    The caller holds the drain lock; *target* may have been read before that. *include_team*
+    opens the rows of one other team, audited, until `end_run`.
 
     Raises:
         DeliveryBlockedError: the target is retired.
+        TargetChangedError: its number is another target's now.
     """
-    if not target.active:
-        raise DeliveryBlockedError(
-            f"the target {target.url} is retired",
-            remedy=f"Run `spec-kitty sync targets restore {target.target_id}`.",
-            reason="retired",
-        )
-    where = {"target_id": target.target_id, "epoch": target.epoch, "hour": HOUR_MS}
     with store.transaction() as conn:
+        target = same_target(conn, target)
+        _refuse_retired(target)
+        where = {"target_id": target.target_id, "epoch": target.epoch, "hour": HOUR_MS}
         for (claim,) in conn.execute(_LEFT_CLAIMS, (target.target_id,)).fetchall():
             release_claim(conn, claim)
         run_at = conn.execute(_BEGIN, {**where, "now": clock.now_ms()}).fetchone()[0]
@@ -105,6 +107,15 @@ def begin_run(
             _include(conn, target, include_team)
         first_batch_id = conn.execute(_NEXT_BATCH).fetchone()[0]
     return Run(target, run_at, max_rejections, includes_team, first_batch_id)
+
+
+def _refuse_retired(target: Target) -> None:
+    if not target.active:
+        raise DeliveryBlockedError(
+            f"the target {target.url} is retired",
+            remedy=f"Run `spec-kitty sync targets restore {target.target_id}`.",
+            reason="retired",
+        )
 
 
 def _include(conn: sqlite3.Connection, target: Target, team: str) -> None:
@@ -129,9 +140,14 @@ def release_claim(conn: sqlite3.Connection, claim: int) -> None:
 
 
 def end_run(store: Store, run: Run, *, stop: str | None) -> None:
-    """Close the run: other teams are shut out again; *stop* says why it ended early."""
+    """Close the run: other teams are shut out again; *stop* says why it ended early.
+
+    Raises:
+        TargetChangedError: see `check_standing`.
+    """
     if stop == run.target.last_stop and not run.includes_team:
         return
     with store.transaction() as conn:
+        check_standing(conn, run.target)
         conn.execute(_CLEAR_TEAMS, (run.target.target_id,))
         conn.execute(_END, (stop, run.target.target_id))

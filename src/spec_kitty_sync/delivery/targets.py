@@ -14,7 +14,7 @@ from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._urls import canonical_url, origin
 from spec_kitty_sync.delivery.counting import shift_counts
-from spec_kitty_sync.errors import TargetNotFoundError
+from spec_kitty_sync.errors import TargetChangedError, TargetNotFoundError
 
 __all__ = [
     "Deployment",
@@ -22,8 +22,10 @@ __all__ = [
     "Target",
     "TargetRegistry",
     "canonical_url",
+    "check_standing",
     "looks_reset",
     "origin",
+    "same_target",
 ]
 
 _COLUMNS = """
@@ -255,6 +257,30 @@ class TargetRegistry:
         """Leave a durable trace of *action* in the caller's transaction."""
         row = (self._clock.now_ms(), action, target_id, json.dumps(detail, sort_keys=True))
         conn.execute(_AUDIT, row)
+
+
+def same_target(conn: sqlite3.Connection, target: Target) -> Target:
+    """Return *target* as it stands now, in the caller's transaction.
+
+    Raises:
+        TargetChangedError: its number belongs to nobody, or to somebody else: a restore brought
+            in a database of other targets.
+    """
+    row = conn.execute(_BY_ID, (target.target_id,)).fetchone()
+    # Columns 1 to 3 are the identity.
+    if row is None or row[1:4] != (target.url, target.team_slug or "", target.user_email or ""):
+        raise TargetChangedError(f"target {target.target_id} is not {target.url} any more")
+    return _target(row)
+
+
+def check_standing(conn: sqlite3.Connection, target: Target) -> None:
+    """Make sure that what is written for *target* is written for its present epoch.
+
+    Raises:
+        TargetChangedError: it is another target's number, or a new epoch began.
+    """
+    if same_target(conn, target).epoch != target.epoch:
+        raise TargetChangedError(f"another delivery to {target.url} began from the beginning")
 
 
 def _url_hash(canonical: str) -> str:

@@ -25,6 +25,13 @@ FROM event_journal WHERE seq IN (SELECT value FROM json_each(?2))
 GROUP BY 1, 2, 3, 4, 5, 6
 ON CONFLICT DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes
 """
+_FORGET = "DELETE FROM event_journal_count"
+_RECOUNT = """
+INSERT INTO event_journal_count
+SELECT seq / ?, tier = 0, coalesce(team, ''), coalesce(hold, ''), superseded_by IS NOT NULL,
+       coalesce(removed, ''), count(*), sum(body_bytes)
+FROM event_journal GROUP BY 1, 2, 3, 4, 5, 6
+"""
 _PRUNE = "DELETE FROM event_journal_count WHERE events = 0"
 _GROUPS = """
 SELECT local_only, team, hold, superseded, removed, sum(events), sum(bytes)
@@ -90,6 +97,12 @@ def shift_rows(conn: sqlite3.Connection, seqs: Sequence[int], sign: int) -> None
     conn.execute(_SHIFT, (sign, json.dumps(list(seqs)), BLOCK))
     if sign > 0:
         conn.execute(_PRUNE)
+
+
+def recount(conn: sqlite3.Connection) -> None:
+    """Count every row anew, in the caller's transaction."""
+    conn.execute(_FORGET)
+    conn.execute(_RECOUNT, (BLOCK,))
 
 
 def read_groups(store: Store, *, from_block: int = 0) -> tuple[CountGroup, ...]:

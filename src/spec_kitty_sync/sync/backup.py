@@ -18,19 +18,18 @@ from spec_kitty_sync._files import Home, discard_file, disk_error, sync_dir, tou
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._sqlite_errors import is_sound, translate
 from spec_kitty_sync._sqlite_open import check_ours, open_store
-from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
-from spec_kitty_sync.delivery.lock import WAIT_S, drain_lock
+from spec_kitty_sync.delivery.lock import WAIT_S, no_drain
 from spec_kitty_sync.delivery.redelivery import assume_sent, begin_after_restore
-from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.errors import (
     SourceError,
     StoreCorruptError,
     StoreVersionError,
     UsageError,
 )
-from spec_kitty_sync.event_journal.journal import SqliteJournal
-from spec_kitty_sync.events.admission import Admitted, admit
-from spec_kitty_sync.events.registry import default_registry
+from spec_kitty_sync.event_journal.merging import Merged, merge_newer
+from spec_kitty_sync.sync.correlation import merge_correlations
+from spec_kitty_sync.sync.migrate_home import migration_lock
+from spec_kitty_sync.sync.migrate_merging import merge_migrations
 from spec_kitty_sync.sync.store import open_home, steps
 
 # Where the present file cannot be read, nobody knows how many numbers it gave out.
@@ -46,15 +45,6 @@ _CLOCK = "SELECT value FROM identity_clock WHERE id = 1"
 _SET_CLOCK = "UPDATE identity_clock SET value = max(value, ?) WHERE id = 1"
 _BODIES = "SELECT event_id, body, body_sha256 FROM event_journal WHERE body IS NOT NULL"
 _COUNT = "SELECT count(*) FROM event_journal"
-_KEPT = """
-SELECT event_id, body, body_sha256, tier, hold, hold_detail FROM event_journal
-WHERE body IS NOT NULL ORDER BY seq
-"""
-_SUPERSEDED = """
-SELECT older.event_id, newer.event_id FROM event_journal older
-JOIN event_journal newer ON newer.seq = older.superseded_by WHERE older.body IS NOT NULL
-"""
-_KNOWN = "SELECT 1 FROM event_journal WHERE event_id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +60,15 @@ class BackupReport:
 class RestoreReport:
     """What a restore did. `carried_over` events were newer than the backup and are kept.
 
+    `replaced` and `discarded` count events of the backup that were corrected since, and stay so.
     `set_aside` is a copy of the database as it was before, None if there was none.
     """
 
     source: Path
     events: int
     carried_over: int
+    replaced: int
+    discarded: int
     set_aside: Path | None
 
 
@@ -139,13 +132,15 @@ def restore(
 ) -> RestoreReport:
     """Put the backup *source* in place of the home's database.
 
-    No sequence number and no clock value is given out a second time; events that are newer
-    than the backup are kept, if the present file can be read; every target starts a new epoch,
-    because nobody knows any more what it was told since.
+    No sequence number, clock value or target is given out a second time; what is newer than the
+    backup is kept, if the present file can be read: events, corrections, targets, what migrations
+    found. Every target starts a new epoch, because nobody knows any more what it was told since.
+    No delivery and no migration runs meanwhile.
 
     Raises:
         SourceError: *source* is missing. StoreCorruptError, StoreVersionError: it is no backup.
-        DrainLockedError: a delivery is running. Nothing was changed in any of these cases.
+        DrainLockedError, MigrationError: a delivery, restore or migration is running.
+            Nothing was changed in any of these cases.
     """
     clock = clock or SystemClock()
     if not source.is_file():
@@ -159,14 +154,21 @@ def restore(
         events = _verify(source)
     except sqlite3.Error as exc:
         raise translate(exc, source) from exc
-    with _present(home) as present, ExitStack() as locks:
-        if present is not None:
-            for target in TargetRegistry(present, clock=clock).all():
-                held = drain_lock(home.locks_dir, target.target_id, clock=clock, wait_s=lock_wait_s)
-                locks.enter_context(held)
+    with (
+        migration_lock(home, wait_s=lock_wait_s),
+        no_drain(home.locks_dir, wait_s=lock_wait_s),
+        _present(home) as present,
+    ):
         aside = _set_aside(home, present, clock)
-        carried = _replace(home, present, source, clock)
-    return RestoreReport(source, events, carried, aside)
+        merged = _replace(home, present, source, clock)
+    return RestoreReport(
+        source,
+        events,
+        carried_over=merged.added,
+        replaced=merged.replaced,
+        discarded=merged.discarded,
+        set_aside=aside,
+    )
 
 
 @contextmanager
@@ -209,7 +211,7 @@ def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
     return aside if moved else None
 
 
-def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> int:
+def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> Merged:
     """Prepare the new state beside the live database, then swap it in at once."""
     draft_path = home.root / "journal.db.restoring"
     _clear_draft(home)
@@ -220,18 +222,18 @@ def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> i
             _copy(old, draft_path)
         with ExitStack() as stack:
             live = stack.enter_context(present.writing()) if present is not None else None
-            carried = _prepare(draft_path, live, clock)
+            merged = _prepare(draft_path, live, clock)
             with closing(sqlite3.connect(draft_path)) as ready:
                 if live is not None:
                     ready.backup(live)
-                    return carried
+                    return merged
                 with open_store(home.journal_db, ()) as fresh, fresh.writing() as conn:
                     ready.backup(conn)
     except sqlite3.Error as exc:
         raise translate(exc, home.journal_db) from exc
     finally:
         _clear_draft(home)
-    return carried
+    return merged
 
 
 def _clear_draft(home: Home) -> None:
@@ -239,29 +241,22 @@ def _clear_draft(home: Home) -> None:
         discard_file(leftover)
 
 
-def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) -> int:
-    """Bring the copy of the backup to the state to restore; return the events carried over."""
+def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) -> Merged:
+    """Bring the copy of the backup to the state to restore; return what was newer."""
     with open_store(draft_path, steps()) as draft:
         top, value = _given_out(draft.conn, live)
         with draft.transaction() as conn:
             conn.execute(_SET_TOP, (top, top))
             conn.execute(_ADD_TOP, (top,))
             conn.execute(_SET_CLOCK, (value,))
-            begin_after_restore(draft, clock=clock)
-            carried = _carry_over(live, draft, clock) if live is not None else 0
+            begin_after_restore(draft, clock=clock, live=live)
+            merged = Merged(0, 0, 0)
+            if live is not None:
+                merged = merge_newer(conn, live)
+                merge_migrations(conn, live)
+                merge_correlations(conn, live)
             assume_sent(draft, clock=clock)
-            return carried
-
-
-def _carry_over(live: sqlite3.Connection, draft: Store, clock: Clock) -> int:
-    """Append what the backup does not know; what supersedes what stays as it was decided."""
-    journal = SqliteJournal(draft, clock=clock, delivery=SqliteDeliveryFacts(draft))
-    added = journal.append_many(_newer(live, draft.conn), coalesce=False)
-    seqs = {result.event_id: result.seq for result in added}
-    for older, newer in live.execute(_SUPERSEDED):
-        if older in seqs and newer in seqs:
-            journal.supersede([seqs[older]], by=seqs[newer])
-    return len(added)
+            return merged
 
 
 def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tuple[int, int]:
@@ -272,15 +267,3 @@ def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tu
         return tops[0] + _UNKNOWN_GAP, value + _UNKNOWN_GAP
     tops += [row[0] for row in live.execute(_TOP)]
     return max(tops), max(value, live.execute(_CLOCK).fetchone()[0])
-
-
-def _newer(live: sqlite3.Connection, draft: sqlite3.Connection) -> Iterator[Admitted]:
-    """Yield what the live database keeps and the backup does not know, in journal order.
-
-    Tier and hold are those of the row: an import or a conflict may have set them.
-    """
-    for event_id, body, sha256, tier, hold, detail in live.execute(_KEPT):
-        known = draft.execute(_KNOWN, (event_id,)).fetchone()
-        if known is None and hashlib.sha256(body).digest() == sha256:
-            event = admit(body, registry=default_registry())
-            yield event._replace(tier=tier, hold=hold, hold_detail=detail)

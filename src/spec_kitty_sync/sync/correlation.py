@@ -18,6 +18,7 @@ _FORGET = """
 DELETE FROM sync_correlation
 WHERE project = ?1 AND (mission = ?2 OR (mission = '' AND correlation_id = ?3))
 """
+_ALL = "SELECT project, mission, correlation_id FROM sync_correlation ORDER BY id"
 _TERMINAL = frozenset({"MissionCompleted", "MissionCancelled", "FeatureCompleted"})
 _NAMES = ("mission_id", "feature_slug", "mission_slug")
 
@@ -29,6 +30,11 @@ def mission_of(payload: Mapping[str, Any]) -> str:
         if isinstance(value, str) and value:
             return value
     return ""
+
+
+def merge_correlations(draft: sqlite3.Connection, live: sqlite3.Connection) -> None:
+    """Take the missions that are under way in *live* into *draft*, a restored copy."""
+    draft.executemany(_STORE, live.execute(_ALL))
 
 
 class Correlations:

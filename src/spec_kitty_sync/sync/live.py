@@ -76,7 +76,7 @@ class LiveDelivery:
             claim = ledger.claim(run, chosen.seqs)
         result = client.exchange(event.event_id, event.body)
         if result is None or result.needs_login:
-            ledger.release(claim)
+            ledger.release(run, claim)
             return False
         self._record(ledger, run, Verdict(seq, result), claim=claim, passes=chosen.passes)
         return True
