@@ -21,9 +21,20 @@ CANARIES = ("canary-7f3a9", "/home/canary")
 _EMITTED = [one for one in EXAMPLES if one.shape not in {"sync_status", "legacy_status"}]
 
 
-def hold(t: ProducerTrial, judge: Callable[[Sequence[Captured]], list[Breach]], want: str) -> None:
-    """Fail unless *judge* finds nothing among the events of *t*."""
+def hold(
+    t: ProducerTrial,
+    judge: Callable[[Sequence[Captured]], list[Breach]],
+    want: str,
+    *,
+    of_bytes: bool = False,
+) -> None:
+    """Fail unless *judge* finds nothing among the events of *t*.
+
+    *of_bytes*: it also judges what is no event at all; every other rule needs one to look at.
+    """
     events = t.captured()
+    if t.reads_files and not of_bytes and not any(one.parsed for one in events):
+        raise NotApplicable("no event could be read: SKP-EVT-01 tells what is there instead")
     t.expect(bool(events), expected="events to judge", got="none arrived")
     found = judge(events)
     t.expect(
@@ -37,7 +48,12 @@ def hold(t: ProducerTrial, judge: Callable[[Sequence[Captured]], list[Breach]], 
 @check("SKP-EVT-01")
 def envelope_is_valid(t: ProducerTrial, case: Case) -> None:
     t.capture_or_read(3)
-    hold(t, lambda events: rules.envelope_breaches(events, REGISTRY), "envelopes valid by dialect")
+    hold(
+        t,
+        lambda events: rules.envelope_breaches(events, REGISTRY),
+        "envelopes valid by dialect",
+        of_bytes=True,
+    )
 
 
 @check("SKP-EVT-02")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit_runs import RunKit
@@ -58,6 +61,66 @@ def test_entry_without_reason_or_date_is_refused(tmp_path: Path, text: str) -> N
     path.write_text(f"[[known]]\n{text}\n")
     with pytest.raises(BaselineError, match="needs"):
         load_baseline(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ('check = "SKR-LIM-6"', "known 1: check is 'SKR-LIM-6'; .*did you mean SKR-LIM-06"),
+        ('check = "SKR-IDM-01"\ncase = "nonsuch"', "SKR-IDM-01 has one case without a name"),
+        ('check = "SKR-LIM-06"\ncase = "nonsuch"', "case is 'nonsuch'; SKR-LIM-06 has"),
+        ('check = "SKM-NON-99"', "there is no such check"),
+        ('check = "SKR-LIM-06"\nexpiry = 1', "known 1: expiry is 1; there is no such key"),
+    ],
+)
+def test_entry_for_what_does_not_exist_is_refused(
+    tmp_path: Path, run_command: RunKit, entry: str, told: str
+) -> None:
+    """A typing error excuses nothing in silence: it is named, with what looks like it."""
+    path = tmp_path / "known.toml"
+    path.write_text(f'[[known]]\n{entry}\nreason = "x"\nexpires = 2099-01-01\n')
+    done = run_command("receiver", "http://127.0.0.1:1", "--baseline", str(path))
+    assert done.returncode == 4
+    assert re.search(told, done.stderr), done.stderr
+    assert str(path) in done.stderr
+
+
+class _Created(PlainReceiver):
+    """Answers 201 where 200 is asked for, which keeps most checks from running."""
+
+    def answer(self, token: str | None, encoding: str | None, body: bytes) -> tuple[int, Any]:
+        status, answer = super().answer(token, encoding, body)
+        return 201 if status == 200 else status, answer
+
+
+@pytest.mark.parametrize("narrow", [(), ("--only", "SKR-TRN-01,SKR-IDM-01")], ids=["whole", "only"])
+def test_baseline_excuses_failures_and_never_what_did_not_run(
+    tmp_path: Path, run_command: RunKit, narrow: tuple[str, ...]
+) -> None:
+    """With every failure excused, a run in which cases did not run is incomplete: exit code 4."""
+    baseline = tmp_path / "known.toml"
+    options = ("--profile", "core", *narrow)
+    with serving(_Created()) as url:
+        run_command("receiver", url, *options)
+        rows = json.loads((tmp_path / ".sk" / "report.json").read_text())["requirements"]
+        ends = {(row["id"], one["outcome"]) for row in rows for one in row["cases"]}
+        assert "not_run" in {outcome for _, outcome in ends}
+        failed = sorted(check for check, outcome in ends if outcome == "failed")
+        entries = (f'[[known]]\ncheck = "{one}"\nreason = "x"' for one in failed)
+        baseline.write_text("".join(f"{one}\nexpires = 2099-01-01\n" for one in entries))
+        done = run_command("receiver", url, *options, "--baseline", str(baseline))
+    assert ", 0 new" in done.stdout
+    assert "baseline: it excuses failures, not the" in done.stdout
+    assert done.returncode == 4, done.stdout
+
+
+def test_case_that_did_not_run_is_not_taken_for_mended() -> None:
+    """An entry is called needless only where its cases ran."""
+    entry = Known("A", "old", LATER)
+    ended = by_key(result("A", Outcome.PASSED, "x"), result("A", Outcome.NOT_RUN, "y"))
+    assert compare([entry], ended, TODAY).stale == ()
+    ended = by_key(result("A", Outcome.PASSED, "x"))
+    assert compare([entry], ended, TODAY, missing=[("A", "y")]).stale == ()
 
 
 def test_run_with_known_failures_ends_with_zero_and_says_so(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spec_kitty_sync._extras import require
-from spec_kitty_sync.cli.render_error import report_error, report_usage
+from spec_kitty_sync.cli.render_error import interrupted, report_error, report_usage
 from spec_kitty_sync.cli.values import SECRET, TEXT, Seconds, Whole
 from spec_kitty_sync.errors import SpecKittyError, UsageError
 
 if TYPE_CHECKING:
     from spec_kitty_sync.conformance.score import Meeting, Mutant
 
+_INTERRUPTED = 2
 _USAGE = 4
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -47,7 +48,7 @@ _LIST_OF = MappingProxyType(
 
 
 class _Judging(click.Group):
-    """A group whose refusals end with pytest's number for them: its 2 means interrupted."""
+    """A group whose ends are pytest's numbers: 4 for a refusal, 2 for Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
@@ -57,6 +58,9 @@ class _Judging(click.Group):
             report_usage(exc, as_json=False)
         except SpecKittyError as exc:
             report_error(exc, as_json=False)
+        except (KeyboardInterrupt, click.Abort):
+            interrupted()
+            raise click.exceptions.Exit(_INTERRUPTED) from None
         raise click.exceptions.Exit(_USAGE)
 
 

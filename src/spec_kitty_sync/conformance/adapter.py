@@ -6,14 +6,14 @@ import os
 import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.catalogue import catalogue_path, load_catalogue
+from spec_kitty_sync.conformance.typed_toml import TomlError, TomlTable, read_toml
 
 KINDS: Final = ("producer", "migration")
 NEEDED: Final = {"producer": ("emit", "drain", "server"), "migration": ("migrate", "drain")}
@@ -58,6 +58,10 @@ _FILLED: Final = {
 }
 """Placeholders that have a value in one place only."""
 
+_KEYS: Final = (
+    "name", "kind", "commands", "options", "environment", "variants", "status", "capabilities",
+    "copyable", "deadline_s", "lock_wait_s",
+)  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -132,7 +136,7 @@ def find_adapter(text: str, kind: str) -> Path:
         AdapterError: neither is there.
     """
     for path in (Path(text), shared_path("conformance", kind) / f"{text}.toml"):
-        if path.is_file():
+        if os.path.isfile(path):  # also of a name that is too long for a file
             return path.resolve()
     raise AdapterError(f"there is no adapter {text}: give a TOML file, or `spec-kitty`")
 
@@ -144,44 +148,44 @@ def load_adapter(path: Path, kind: str) -> Adapter:
         AdapterError: unreadable, incomplete, or for the other suite.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as exc:
-        raise AdapterError(f"the adapter {path} cannot be read: {exc}") from exc
-    if told.get("kind") != kind:
-        raise AdapterError(f"{path}: kind is {told.get('kind')!r}, this suite needs {kind!r}")
-    commands = _vectors(path, told, "commands")
-    missing = [name for name in NEEDED[kind] if name not in commands]
-    if missing:
-        raise AdapterError(f"{path}: [commands] lacks {', '.join(missing)}")
-    capabilities = frozenset(str(word) for word in told.get("capabilities", []))
-    for capability, command in GATED.items():
-        if capability in capabilities and command not in commands:
-            raise AdapterError(f"{path}: capability {capability!r} needs the command {command!r}")
-    adapter = Adapter(
-        name=str(told.get("name", path.stem)),
-        kind=kind,
-        path=path,
-        commands=commands,
-        options=_vectors(path, told, "options"),
-        environment={key: str(value) for key, value in told.get("environment", {}).items()},
-        variants={
-            name: {key: str(value) for key, value in table.items()}
-            for name, table in told.get("variants", {}).items()
-        },
-        status={key: str(value) for key, value in told.get("status", {}).items()},
-        capabilities=capabilities,
-        copyable=bool(told.get("copyable", False)),
-        deadline_s=float(told.get("deadline_s", 60.0)),
-        lock_wait_s=float(told.get("lock_wait_s", 30.0)),
-    )
+        adapter = _read(read_toml(path, "adapter"), kind)
+    except TomlError as exc:
+        raise AdapterError(str(exc)) from exc
     wrong = next(_mistakes(adapter), None)
     if wrong is not None:
         raise AdapterError(f"{path}: {wrong}")
     return adapter
 
 
+def _read(told: TomlTable, kind: str) -> Adapter:
+    if told.text("kind") != kind:
+        told.refuse("kind", f'this suite needs kind = "{kind}"')
+    told.allow(_KEYS)
+    variants = told.table("variants")
+    return Adapter(
+        name=told.text("name", told.path.stem),
+        kind=kind,
+        path=told.path,
+        commands=_vectors(told.table("commands")),
+        options=_vectors(told.table("options")),
+        environment=told.texts("environment"),
+        variants={name: variants.texts(name) for name in variants.values},
+        status=told.texts("status"),
+        capabilities=frozenset(told.words("capabilities")),
+        copyable=told.switch("copyable"),
+        deadline_s=told.seconds("deadline_s", 60.0),
+        lock_wait_s=told.seconds("lock_wait_s", 30.0, or_none=True),
+    )
+
+
 def _mistakes(adapter: Adapter) -> Iterator[str]:
     """Yield what cannot work, whatever the tool does."""
+    missing = [name for name in NEEDED[adapter.kind] if name not in adapter.commands]
+    if missing:
+        yield f"[commands] lacks {', '.join(missing)}"
+    for capability, command in GATED.items():
+        if capability in adapter.capabilities and command not in adapter.commands:
+            yield f"capability {capability!r} needs the command {command!r}"
     rows = load_catalogue(catalogue_path(kind=adapter.kind)).requirements
     asked = {row.capability for row in rows} - {""}
     yield from _unknown("capability", adapter.capabilities, asked.union(_UNGATED[adapter.kind]))
@@ -221,9 +225,5 @@ def _unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Iterator[
         yield f"there is no {what} {one}; there are {', '.join(names)}"
 
 
-def _vectors(path: Path, told: Mapping[str, Any], section: str) -> dict[str, tuple[str, ...]]:
-    table = told.get(section, {})
-    for name, parts in table.items():
-        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-            raise AdapterError(f"{path}: {section}.{name} is a list of texts, one per argument")
-    return {name: tuple(parts) for name, parts in table.items()}
+def _vectors(table: TomlTable) -> dict[str, tuple[str, ...]]:
+    return {name: table.words(name) for name in table.values}

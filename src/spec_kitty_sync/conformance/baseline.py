@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from spec_kitty_sync._words import plural
-from spec_kitty_sync.conformance.outcome import FOUND, CheckResult, Outcome
+from spec_kitty_sync.conformance.catalogue import catalogue_path, kind_of, load_catalogue
+from spec_kitty_sync.conformance.outcome import FOUND, OPEN, CheckResult, Outcome
+from spec_kitty_sync.conformance.suite import packaged_suite
+from spec_kitty_sync.conformance.typed_toml import TomlError, TomlTable, near, read_toml
+
+Key = tuple[str, str]
+"""A check id and the name of one of its cases."""
 
 
 class BaselineError(Exception):
@@ -27,7 +32,11 @@ class Known:
 
     def covers(self, result: CheckResult) -> bool:
         """Return whether *result* is what this entry speaks of."""
-        return self.check == result.check_id and self.case in (None, result.case)
+        return self.names((result.check_id, result.case))
+
+    def names(self, key: Key) -> bool:
+        """Return whether the case *key* is what this entry speaks of."""
+        return self.check == key[0] and self.case in (None, key[1])
 
     @property
     def name(self) -> str:
@@ -58,21 +67,27 @@ def load_baseline(path: Path) -> tuple[Known, ...]:
     """Read `[[known]]` entries: check, reason, expires (a date), case where only one is meant.
 
     Raises:
-        BaselineError: unreadable, or an entry lacks one of the three.
+        BaselineError: unreadable, or an entry lacks one of the three, or is of no check there is.
     """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("known", [])
-    except (OSError, tomllib.TOMLDecodeError) as exc:
-        raise BaselineError(f"the baseline {path} cannot be read: {exc}") from exc
-    return tuple(_known(path, entry) for entry in entries)
+        told = read_toml(path, "baseline")
+        told.allow(["known"])
+        return tuple(map(_known, told.tables("known")))
+    except TomlError as exc:
+        raise BaselineError(str(exc)) from exc
 
 
 def compare(
     baseline: Iterable[Known],
-    results: Mapping[tuple[str, str], CheckResult],
+    results: Mapping[Key, CheckResult],
     today: date,
+    missing: Iterable[Key] = (),
 ) -> Comparison:
-    """Return which failures are known, which are new, and which entries have gone stale."""
+    """Return which failures are known, which are new, and which entries have gone stale.
+
+    *missing*: selected cases that left no result; what did not run is no sign of being mended.
+    """
+    unseen = {*missing, *(key for key, one in results.items() if one.outcome in OPEN)}
     entries = list(baseline)
     live = [entry for entry in entries if entry.expires >= today]
     failed = [one for one in results.values() if one.outcome is Outcome.FAILED]
@@ -85,16 +100,30 @@ def compare(
     ]
     for entry in live:
         covered = [one for one in results.values() if entry.covers(one)]
-        if covered and not any(one.outcome in FOUND for one in covered):
+        fails = any(one.outcome in FOUND for one in covered)
+        if covered and not fails and not any(map(entry.names, unseen)):
             stale.append(f"{entry.name} fails no more: remove the entry")
     return Comparison(known, new, tuple(stale))
 
 
-def _known(path: Path, entry: Mapping[str, object]) -> Known:
-    check, reason, expires = entry.get("check"), entry.get("reason"), entry.get("expires")
-    if not isinstance(check, str) or not isinstance(reason, str) or not reason.strip():
-        raise BaselineError(f"{path}: every entry needs `check` and a `reason`")
-    if not isinstance(expires, date):
-        raise BaselineError(f"{path}: {check} needs `expires`, a date such as 2026-12-31")
-    case = entry.get("case")
-    return Known(check, reason, expires, case if isinstance(case, str) else None)
+def _known(entry: TomlTable) -> Known:
+    entry.allow(["check", "case", "reason", "expires"])
+    for key in ("check", "reason"):
+        if not entry.text(key).strip():
+            entry.refuse(key, f'every entry needs a text there: {key} = "…"')
+    expires = entry.day("expires")
+    check, case = entry.text("check"), entry.text("case") if "case" in entry.values else None
+    kind = kind_of(check)
+    ids = [row.id for row in load_catalogue(catalogue_path(kind=kind)).requirements]
+    if check not in ids:
+        entry.refuse("check", f"there is no such check: {near(check, ids)}")
+    cases = [one.name for one in packaged_suite(kind).checks[check].cases]
+    if case is not None and case not in cases:
+        named = [name for name in cases if name]
+        entry.refuse(
+            "case",
+            f"{check} has no such case: {near(case, named)}"
+            if named
+            else f"{check} has one case without a name: leave `case` out",
+        )
+    return Known(check, entry.text("reason"), expires, case)

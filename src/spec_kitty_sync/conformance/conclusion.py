@@ -8,21 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-from spec_kitty_sync.conformance.baseline import (
-    BaselineError,
-    Comparison,
-    compare,
-    load_baseline,
-)
+from spec_kitty_sync._words import plural
+from spec_kitty_sync.conformance.baseline import BaselineError, compare, load_baseline
 from spec_kitty_sync.conformance.capsule import write_capsule
 from spec_kitty_sync.conformance.catalogue import Catalogue
-from spec_kitty_sync.conformance.entry import AnyPrepared
-from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict, verdict_of
+from spec_kitty_sync.conformance.entry import AnyPrepared, make_folder
+from spec_kitty_sync.conformance.outcome import OPEN, CheckResult, Outcome, Verdict, verdict_of
 from spec_kitty_sync.conformance.report import RunFacts, document
 from spec_kitty_sync.conformance.report_html import html
 from spec_kitty_sync.conformance.report_text import badge, junit, markdown
 
+HOST_CAUSE: Final = "the host's pytest options or hooks kept them from running"
 Results = Mapping[tuple[str, str], CheckResult]
 
 
@@ -36,36 +34,41 @@ class Conclusion:
 
 
 def conclude(
-    prepared: AnyPrepared, results: Results, expected: Sequence[tuple[str, str]]
+    prepared: AnyPrepared,
+    results: Results,
+    expected: Sequence[tuple[str, str]],
+    cause: str = HOST_CAUSE,
 ) -> Conclusion:
-    """Return the verdict from what ran, not from what was planned."""
-    missing = sum(key not in results for key in expected)
+    """Return the verdict from what ran, not from what was planned.
+
+    *cause*: what kept selected cases from running, where some left no result.
+    """
+    missing = [key for key in expected if key not in results]
     partial = bool(prepared.options.only)
-    verdict = verdict_of(results.values(), missing + partial)
+    verdict = verdict_of(results.values(), len(missing) + partial)
     notes = []
     if missing:
-        notes.append(
-            f"{missing} selected cases left no result: the host's pytest options or hooks"
-            " kept them from running"
-        )
+        notes.append(f"{plural(len(missing), 'selected case')} left no result: {cause}")
     if partial:
         notes.append("only chosen checks ran, which says nothing about the whole")
-    if prepared.options.baseline is None:
+    baseline = prepared.options.baseline
+    if baseline is None:
         return Conclusion(verdict, verdict.exit_code, tuple(notes))
-    return _with_baseline(prepared.options.baseline, verdict, results, notes)
-
-
-def _with_baseline(path: Path, verdict: Verdict, results: Results, notes: list[str]) -> Conclusion:
     try:
-        compared: Comparison = compare(load_baseline(path), results, datetime.now(UTC).date())
+        known = load_baseline(baseline)
     except BaselineError as exc:
         return Conclusion(verdict, Verdict.INCOMPLETE.exit_code, (*notes, str(exc)))
+    compared = compare(known, results, datetime.now(UTC).date(), missing)
+    notes += compared.lines
+    unrun = len(missing) + sum(one.outcome in OPEN for one in results.values())
     exit_code = verdict.exit_code
     if not compared.holds:
         exit_code = Verdict.NOT_CONFORMANT.exit_code
     elif verdict is Verdict.NOT_CONFORMANT:
-        exit_code = 0
-    return Conclusion(verdict, exit_code, (*notes, *compared.lines))
+        exit_code = Verdict.INCOMPLETE.exit_code if unrun or partial else 0
+        if unrun:
+            notes.append(f"baseline: it excuses failures, not the {plural(unrun, 'case')} not run")
+    return Conclusion(verdict, exit_code, tuple(notes))
 
 
 def write_reports(
@@ -77,8 +80,7 @@ def write_reports(
 ) -> list[Path]:
     """Write JSON, HTML, JUnit, Markdown, badge and a capsule per failure; return the paths."""
     folder = prepared.options.report
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    make_folder(folder)
     asked = {check_id for check_id, _ in expected if not prepared.options.events}
     for old in folder.glob("SK[RPM]-???-[0-9][0-9]*"):
         if old.name.split(".")[0] in asked:

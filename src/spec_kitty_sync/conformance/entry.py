@@ -117,6 +117,7 @@ def prepare(config: pytest.Config) -> int | None:
             sys.stdout.write("\n".join(lines) + "\n")
             return 0
         address = Address.parse(options.url)
+        make_folder(options.report)
     except (OptionError, BaselineError, ValueError) as exc:
         return _refuse(str(exc), _USAGE)
     namespace = Namespace(options.seed, time.time_ns() // 1_000_000)
@@ -135,8 +136,25 @@ def _prepare_trial(config: pytest.Config, options: RunOptions) -> int | None:
     if isinstance(prepared, str):
         sys.stdout.write(prepared)
         return 0
+    make_folder(options.report)
     config.stash[PREPARED] = prepared
     return None
+
+
+def make_folder(folder: Path) -> None:
+    """Make the *folder* of the reports, which keeps itself out of version control.
+
+    Raises:
+        OptionError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as exc:
+        raise OptionError(
+            f"no report can be written to {folder} ({exc.strerror}): give --report"
+            " (in pytest --sk-report) a folder that is yours to write"
+        ) from exc
 
 
 def _check_names(options: RunOptions) -> None:
@@ -145,6 +163,12 @@ def _check_names(options: RunOptions) -> None:
     if unknown:
         raise OptionError(
             f"there is no check {', '.join(unknown)}; --list (in pytest --sk-list) shows all"
+        )
+    capabilities = {row.capability for row in load_catalogue().requirements} - {""}
+    for one in sorted((options.capabilities or frozenset()) - capabilities):
+        raise OptionError(
+            f"there is no capability {one!r} that a check asks for;"
+            f" there are {', '.join(sorted(capabilities))}"
         )
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 from spec_kitty_sync._extras import require
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.errors import UsageError
 
 _POLL_S = 0.3
+_INTERRUPTED = 2
+_STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
 _PLUGIN = "spec_kitty_sync.conformance.plugin"
 
 
@@ -51,7 +55,33 @@ def run_isolated(
             command.append(f"--sk-{name}={value}")
     if workers:
         command += ["-p", "xdist.plugin", "-n", workers]
-    return subprocess.run(command, env=_environment(token), check=False).returncode
+    return _run(command, _environment(token))
+
+
+def _run(command: list[str], environ: dict[str, str]) -> int:
+    """Run *command* to its end and return its exit code.
+
+    A signal to stop is passed on, once, and the child's own end awaited: it writes the reports
+    of what it found so far. In a process group of its own it does not hear Ctrl-C twice.
+    """
+    child = subprocess.Popen(
+        command,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        process_group=0 if os.name == "posix" else None,
+    )
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    numbers = [getattr(signal, name) for name in _STOPS if hasattr(signal, name)]
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
 
 
 def watch(folder: Path, run: Callable[[], int], *, rounds: int | None = None) -> int:
@@ -65,6 +95,8 @@ def watch(folder: Path, run: Callable[[], int], *, rounds: int | None = None) ->
             before = _times(folder)
             code = run()
             done += 1
+            if code == _INTERRUPTED:
+                break
             while done != rounds and _times(folder) == before:
                 time.sleep(_POLL_S)
     return code

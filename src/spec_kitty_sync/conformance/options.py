@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import secrets
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from spec_kitty_sync.conformance.catalogue import PROFILES
+from spec_kitty_sync.conformance.typed_toml import LONGEST_S, TomlError, read_toml
 
+_LEAST: Final = 0.001
+_FASTEST: Final = 1_000_000.0
 _SPARE_TOKENS = {"expired": "SK_TOKEN_EXPIRED", "other_team": "SK_TOKEN_OTHER_TEAM"}
 Read = Callable[[str], str | None]
 
@@ -72,8 +74,8 @@ def read_options(option: Read, ini: Read, environ: Mapping[str, str]) -> RunOpti
         only=frozenset(_words(chosen("only"))),
         report=Path(chosen("report", ".sk")),
         seed=chosen("seed") or secrets.token_hex(4),
-        deadline_s=_number("deadline", chosen("deadline", "10")),
-        rate=_number("rate", chosen("rate", "0")),
+        deadline_s=_number("deadline", chosen("deadline", "10"), LONGEST_S),
+        rate=_number("rate", chosen("rate", "0"), _FASTEST, or_none=True),
         baseline=Path(chosen("baseline")) if chosen("baseline") else None,
         plan=_switch(chosen("plan")),
         list_only=_switch(chosen("list")),
@@ -106,10 +108,12 @@ def _capabilities(text: str) -> frozenset[str] | None:
     if not text.endswith(".toml"):
         return frozenset(_words(text))
     try:
-        listed = tomllib.loads(Path(text).read_text(encoding="utf-8"))["capabilities"]
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as exc:
-        raise OptionError(f"{text} holds no readable list `capabilities`: {exc}") from exc
-    return frozenset(str(word) for word in listed)
+        told = read_toml(Path(text), "list of capabilities")
+        if "capabilities" not in told.values:
+            told.refuse("capabilities", 'write a list of texts: capabilities = ["…", "…"]')
+        return frozenset(told.words("capabilities"))
+    except TomlError as exc:
+        raise OptionError(str(exc)) from exc
 
 
 def _words(text: str) -> list[str]:
@@ -120,11 +124,13 @@ def _switch(text: str) -> bool:
     return text.lower() not in {"", "0", "false", "no", "off"}
 
 
-def _number(name: str, text: str) -> float:
+def _number(name: str, text: str, most: float, *, or_none: bool = False) -> float:
+    """Return a number that a wait can be made of; `nan` and `inf` are none."""
     try:
         value = float(text)
     except ValueError:
-        raise OptionError(f"--sk-{name} is a number, not {text!r}") from None
-    if not 0 <= value < math.inf:  # NaN neither
-        raise OptionError(f"--sk-{name} is finite and not negative, not {text!r}")
-    return value
+        value = float("nan")
+    if _LEAST <= value <= most or (or_none and value == 0):
+        return value
+    least = f"0 (no limit), or from {_LEAST:g}" if or_none else f"from {_LEAST:g}"
+    raise OptionError(f"--sk-{name} is a number {least} to {most:g}, not {text!r}")

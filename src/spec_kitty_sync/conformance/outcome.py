@@ -26,6 +26,8 @@ class Outcome(StrEnum):
 
 FOUND: Final = frozenset({Outcome.FAILED, Outcome.WARNING})
 """Something is held against who is judged."""
+OPEN: Final = frozenset({Outcome.ERROR, Outcome.NOT_RUN})
+"""The case did not come to its end."""
 
 
 class Verdict(StrEnum):
@@ -100,5 +102,5 @@ def verdict_of(results: Iterable[CheckResult], missing: int = 0) -> Verdict:
         if result.outcome is Outcome.FAILED:
             return Verdict.NOT_CONFORMANT
         passed += result.outcome is Outcome.PASSED
-        incomplete |= result.outcome in {Outcome.ERROR, Outcome.NOT_RUN}
+        incomplete |= result.outcome in OPEN
     return Verdict.CONFORMANT if passed and not incomplete else Verdict.INCOMPLETE

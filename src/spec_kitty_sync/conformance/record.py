@@ -10,6 +10,7 @@ from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance import exchange
 from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome
 
+_REASONS_SHOWN = 5
 _NOUNS = {Outcome.WARNING: "SHOULD finding", Outcome.ERROR: "error"}
 
 
@@ -72,5 +73,11 @@ def summary_lines(
     for outcome in (Outcome.NOT_RUN, Outcome.NOT_APPLICABLE):
         reasons = Counter(one.reason for one in results.values() if one.outcome is outcome)
         word = outcome.value.replace("_", " ")
-        lines += [f"{word} ({count}): {reason}" for reason, count in reasons.most_common(5)]
+        told = reasons.most_common(_REASONS_SHOWN)
+        lines += [f"{word} ({count}): {reason}" for reason, count in told]
+        if others := len(reasons) - len(told):
+            rest = reasons.total() - sum(count for _, count in told)
+            lines.append(
+                f"{word} ({rest}): for {plural(others, 'other reason')}, all in the report"
+            )
     return lines

@@ -11,11 +11,17 @@ from typing import Any
 
 import pytest
 
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance import record
 from spec_kitty_sync.conformance.baseline import load_baseline
 from spec_kitty_sync.conformance.builder import Namespace
 from spec_kitty_sync.conformance.client import Address
-from spec_kitty_sync.conformance.conclusion import Conclusion, conclude, write_reports
+from spec_kitty_sync.conformance.conclusion import (
+    HOST_CAUSE,
+    Conclusion,
+    conclude,
+    write_reports,
+)
 from spec_kitty_sync.conformance.entry import (
     PREPARED,
     AnyPrepared,
@@ -86,6 +92,7 @@ class ConformanceRun:
         self.results: dict[tuple[str, str], CheckResult] = {}
         self.conclusion: Conclusion | None = None
         self.written: list[Path] = []
+        self.broken_off = False
         baseline = prepared.options.baseline
         self.known = load_baseline(baseline) if baseline is not None else ()
         pace = _pace(prepared.options.rate)
@@ -164,17 +171,35 @@ class ConformanceRun:
         self.runner.close()
         if self.is_worker:
             return
-        self.conclusion = conclude(self.prepared, self.results, self.selection)
+        cause = self._cause(session)
+        self.conclusion = conclude(self.prepared, self.results, self.selection, cause)
         if self.config.getoption("reruns", None) and self.conclusion.exit_code == 0:
             # A check that passes at the second attempt has hidden what the first one found.
             self.conclusion = replace(
                 self.conclusion, verdict=Verdict.INCOMPLETE, exit_code=Verdict.INCOMPLETE.exit_code
             )
-        self.written = write_reports(
-            self.prepared, self.runner.catalogue, self.results, self.selection, self.conclusion
-        )
-        if exitstatus not in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR}:
-            session.exitstatus = self.conclusion.exit_code
+        if exitstatus in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR}:
+            self.conclusion = replace(self.conclusion, exit_code=int(exitstatus))
+        try:
+            self.written = write_reports(
+                self.prepared, self.runner.catalogue, self.results, self.selection, self.conclusion
+            )
+        except OSError as exc:  # a full disk, or a folder that went away meanwhile
+            notes = (*self.conclusion.notes, f"the reports could not be written: {exc}")
+            code = self.conclusion.exit_code or Verdict.INCOMPLETE.exit_code
+            self.conclusion = replace(self.conclusion, notes=notes, exit_code=code)
+        session.exitstatus = self.conclusion.exit_code
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember that the run was broken off by its user."""
+        self.broken_off = excinfo.errisinstance(KeyboardInterrupt)
+
+    def _cause(self, session: pytest.Session) -> str:
+        """Return what kept cases from running that were selected."""
+        if self.broken_off:
+            return "the run was interrupted (Ctrl-C)"
+        early = session.shouldfail or session.shouldstop
+        return f"the run ended early: {early}" if early else HOST_CAUSE
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print SHOULD findings, what did not run, the verdict and where the reports are."""
@@ -215,6 +240,12 @@ def _interference(config: pytest.Config) -> list[str]:
         value = config.getoption(name, None)
         if value:
             told.append(f"{flag} {value} of the host project applies to the suite as well")
+    for name, flag in (("lf", "--last-failed"), ("stepwise", "--stepwise")):
+        if config.getoption(name, None):
+            told.append(f"{flag} of the host project applies to the suite as well")
+    if most := config.getoption("maxfail", 0):
+        flag = "-x" if most == 1 else f"--maxfail={most}"
+        told.append(f"{flag} of the host project ends the suite after {plural(most, 'failure')}")
     if config.getoption("reruns", None):
         told.append("--reruns of the host project repeats failing checks")
     return told
