@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -70,6 +71,41 @@ def test_token_variable_that_is_not_set_is_named(run_command: RunKit) -> None:
     done = run_command("receiver", "http://127.0.0.1:1", "--token-env", "NO_SUCH_VARIABLE")
     assert done.returncode == 4
     assert "NO_SUCH_VARIABLE, but that variable is not set" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("deadline", "nan", "--sk-deadline is a number from 0.001 to 86400, not 'nan'"),
+        ("deadline", "0", "--sk-deadline is a number from 0.001 to 86400, not '0'"),
+        ("rate", "nan", "--sk-rate is a number 0 (no limit), or from 0.001 to"),
+        ("capabilities", "auth,nonsuch", "no capability 'nonsuch' that a check asks for; there"),
+    ],
+)
+def test_unusable_value_is_named_with_its_remedy(
+    run_pytest: RunKit, option: str, value: str, told: str
+) -> None:
+    """A value that means nothing ends with exit code 4 and what may stand there."""
+    done = run_pytest("--sk-conformance=http://127.0.0.1:1", f"--sk-{option}={value}")
+    assert done.returncode == 4
+    assert told in done.stderr
+    assert "nothing accepts connections" not in done.stderr
+
+
+@pytest.mark.parametrize("subject", ["receiver", "producer"])
+def test_report_folder_is_tried_before_anything_is_sent(
+    run_command: RunKit, tmp_path: Path, subject: str
+) -> None:
+    """A file where the reports should go ends the run at once, not after it."""
+    (tmp_path / "taken").write_text("mine")
+    receiver = PlainReceiver()
+    with serving(receiver) as url:
+        named = url if subject == "receiver" else "spec-kitty"
+        done = run_command(subject, named, "--report", "taken")
+    assert done.returncode == 4
+    assert "no report can be written to taken (File exists): give --report" in done.stderr
+    assert receiver.stored == {}
+    assert (tmp_path / "taken").read_text() == "mine"
 
 
 class _Production(PlainReceiver):

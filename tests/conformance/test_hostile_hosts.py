@@ -66,6 +66,20 @@ def test_host_selection_makes_the_verdict_incomplete(
     assert "of the host project applies to the suite as well" in text
 
 
+@pytest.mark.parametrize(("option", "most"), [("-x", "1 failure"), ("--maxfail=2", "2 failures")])
+def test_host_that_stops_early_is_named_and_never_conformant(
+    host: Path, run_pytest: RunKit, option: str, most: str
+) -> None:
+    """`-x` of the host stands in the header; what it kept from running is told by that cause."""
+    (host / "pytest.ini").write_text(f"[pytest]\naddopts = {option}\n")
+    with serving(ForgetfulReceiver()) as url:
+        code, text = first_light(run_pytest, url)
+        assert f"note: {option} of the host project ends the suite after {most}" in text
+        code, text = first_light(run_pytest, url, "--sk-profile=core")
+    assert code == 1
+    assert f"left no result: the run ended early: stopping after {most}" in text
+
+
 @pytest.mark.parametrize(
     "conftest",
     [

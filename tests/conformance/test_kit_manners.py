@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kit_runs import RunKit
-from plain_receiver import PlainReceiver, serving
+from kit_runs import RunKit, clean_environment
+from plain_receiver import TOKEN, PlainReceiver, serving
 
 from spec_kitty_sync.conformance.client import Address, Client, NoConnection
 from spec_kitty_sync.conformance.exchange import Request
@@ -92,6 +98,53 @@ def test_watch_runs_again_after_a_change(tmp_path: Path) -> None:
 
     assert watch(tmp_path, run, rounds=2) == 2
     assert times[1] - times[0] >= 0.5
+
+
+class _Hanging(PlainReceiver):
+    """Answers three posts, and no other before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts, self.reached, self.let_go = 0, threading.Event(), threading.Event()
+
+    def answer(self, token: str | None, encoding: str | None, body: bytes) -> tuple[int, Any]:
+        self.posts += 1
+        if self.posts > 3:
+            self.reached.set()
+            self.let_go.wait(60)
+        return super().answer(token, encoding, body)
+
+
+@pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "process"])
+def test_interrupted_run_keeps_its_number_and_says_so(tmp_path: Path, to_group: bool) -> None:
+    """Ctrl-C ends with 2 and the reports of what was found; the cause of the rest is told."""
+    receiver = _Hanging()
+    with serving(receiver) as url:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "spec_kitty_sync", "conformance", "receiver", url],
+            cwd=tmp_path,
+            env=clean_environment(SK_TOKEN=TOKEN),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert receiver.reached.wait(60)
+        if to_group:
+            os.killpg(child.pid, signal.SIGINT)
+        else:
+            child.send_signal(signal.SIGINT)
+        text, _ = child.communicate(timeout=60)
+        receiver.let_go.set()
+    assert child.returncode == 2, text
+    assert "left no result: the run was interrupted (Ctrl-C)" in text
+    assert "hooks kept them" not in text
+    assert json.loads((tmp_path / ".sk" / "report.json").read_text())["exit_code"] == 2
+
+
+def test_watch_ends_with_an_interrupted_run(tmp_path: Path) -> None:
+    """Ctrl-C during a run ends the watching too."""
+    assert watch(tmp_path, lambda: 2) == 2
 
 
 def test_unknown_check_is_named(run_command: RunKit) -> None:

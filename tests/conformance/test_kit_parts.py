@@ -26,6 +26,7 @@ from spec_kitty_sync.conformance.model import ReceiverModel
 from spec_kitty_sync.conformance.options import OptionError, read_options
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict, verdict_of
 from spec_kitty_sync.conformance.proxy import Fault, FaultProxy
+from spec_kitty_sync.conformance.record import summary_lines
 from spec_kitty_sync.conformance.reply import shorten
 from spec_kitty_sync.events.registry import default_registry
 from spec_kitty_sync.events.validation import validate
@@ -74,8 +75,12 @@ def test_command_line_wins_over_environment_and_ini() -> None:
     [
         ("profile", "everything"),
         ("deadline", "soon"),
-        ("rate", "-1"),
         ("deadline", "nan"),
+        ("deadline", "0"),
+        ("deadline", "inf"),
+        ("rate", "-1"),
+        ("rate", "nan"),
+        ("rate", "5e-324"),
         ("rate", "inf"),
     ],
 )
@@ -91,6 +96,23 @@ def test_capabilities_come_from_a_file(tmp_path: Path) -> None:
     path.write_text('capabilities = ["auth", "read-back"]\n')
     options = read_options({"capabilities": str(path)}.get, nothing, {})
     assert options.capabilities == {"auth", "read-back"}
+    path.write_text('capabilities = "auth"\n')
+    with pytest.raises(OptionError, match=r"ours.toml: capabilities is 'auth'; write a list"):
+        read_options({"capabilities": str(path)}.get, nothing, {})
+
+
+def test_reasons_that_are_not_shown_are_counted() -> None:
+    """What a summary lists by reason adds up to what it counts."""
+    results = {
+        ("A", str(number)): CheckResult(
+            "A", str(number), "MUST", Outcome.NOT_RUN, reason=f"because {number % 7}"
+        )
+        for number in range(20)
+    }
+    lines = summary_lines(results, list(results))
+    counted = [int(line.split("(")[1].split(")")[0]) for line in lines[1:]]
+    assert sum(counted) == 20
+    assert lines[-1] == "not run (5): for 2 other reasons, all in the report"
 
 
 def test_token_with_a_line_break_is_refused() -> None:

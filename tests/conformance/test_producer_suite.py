@@ -101,6 +101,19 @@ def test_captured_events_are_judged(run_command: Callable[..., object], tmp_path
     assert "events.jsonl line 2" in out
 
 
+@pytest.mark.parametrize("text", ['x\n[1]\n"s"\nnull\n', "{\n"])
+def test_nothing_passes_where_no_event_could_be_read(
+    run_command: Callable[..., object], tmp_path: Path, text: str
+) -> None:
+    """Of lines that are no JSON objects only the envelopes are judged; no other rule 'holds'."""
+    file = tmp_path / "junk.jsonl"
+    file.write_text(text, encoding="utf-8")
+    done = run_command("producer", "--events", str(file), token=None)
+    assert done.returncode == 1  # type: ignore[attr-defined]
+    assert "10 cases: 1 failed, 9 not applicable" in done.stdout  # type: ignore[attr-defined]
+    assert "no event could be read" in done.stdout  # type: ignore[attr-defined]
+
+
 def test_unusable_adapter_is_told_in_a_sentence(tmp_path: Path) -> None:
     """An adapter that lacks a command is refused before anything runs."""
     path = tmp_path / "mine.toml"
