@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spec_kitty_sync.conformance.stub import each, per_event, rejected, result
+from spec_kitty_sync.conformance.stub import each, per_event, refuse, rejected, result
+from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
+from spec_kitty_sync.event_journal.corrections import Corrections
 
 
 def test_drain_delivers_everything_once_in_journal_order(bench, stub):
@@ -65,3 +67,16 @@ def test_pending_event_is_asked_again_after_its_time(bench, stub):
     bench.clock.advance(31)
     assert bench.drain(stub.url).delivered == 1
     assert bench.states(stub.url) == {event: "delivered"}
+
+
+def test_open_events_behind_a_held_one_go_before_newer_ones(bench, stub):
+    """Where a stopped run left events open and the first is held since, the order stays."""
+    ids = bench.append(3)
+    stub.next(refuse(400))
+    assert bench.drain(stub.url, batch=1).stop is not None
+    stub.requests.clear()
+    facts = SqliteDeliveryFacts(bench.store)
+    corrections = Corrections(bench.store, bench.journal, delivery=facts, clock=bench.clock)
+    assert corrections.hold(ids[:1], "not_now") == 1
+    assert bench.drain(stub.url, batch=1).delivered == 2
+    assert stub.seen_ids == ids[1:]

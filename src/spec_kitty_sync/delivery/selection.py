@@ -93,6 +93,10 @@ class Selection:
             opened = self._opened(conn, room, held)
             new, upto = self._new(conn, room)
             first = sorted(opened + new) if opened else new
+            if held and len(opened) + len(held) == room:
+                # Open rows beyond those that were looked at come before newer events.
+                looked_at = max([*held, *(seq for seq, _, _ in opened)])
+                first = [each for each in first if each[0] <= looked_at]
             # Retries take at most half a batch while new events wait.
             retries = self._due(conn, max(room // 2, room - len(first)), held)
         first = first[: room - len(retries)]
