@@ -91,13 +91,15 @@ def answers_on_one_connection_stay_apart(probe: Probe, case: Case) -> None:
 
 
 def _understood_after_a_refusal(probe: Probe, how: str) -> None:
-    request = probe.batch_request(probe.make.events(3), note=f"a request to refuse: {how}")
+    # Plain text without a line break: what is left of it joins the next request's first line.
+    events = probe.make.events(3)
+    request = probe.batch_request(events, encoding=None, note=f"a request to refuse: {how}")
     if how == "after-405":
         request = replace(request, method="PUT")
     elif probe.around.token is None:
         raise NotApplicable("it asks for no token")
     else:
-        request = replace(request, headers=probe.head(None, [("Content-Encoding", "gzip")]))
+        request = replace(request, headers=probe.head(None))
     client = probe.another_client(keeps_refused=True)
     try:
         probe.send(request, client=client).expect_answer()

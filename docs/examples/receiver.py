@@ -100,6 +100,7 @@ class Handler(BaseHTTPRequestHandler):
             limits = {"max_batch_events": MAX_EVENTS, "max_body_bytes": MAX_BODY}
             self.answer(200, {"status": "ok", **limits, "capabilities": ["auth"]})
         else:
+            self.close_connection = True  # a body is not read
             self.answer(405 if "/events/batch/" in self.path else 404, {"error": "POST a batch"})
 
     do_PUT = do_DELETE = do_PATCH = do_GET
@@ -143,6 +144,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         if status == 401:
             self.send_header("WWW-Authenticate", "Bearer")
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 

@@ -16,7 +16,7 @@ TOKEN = "example-canary"
 
 
 @pytest.mark.parametrize(
-    "profile", ["first-light", pytest.param("extended", marks=pytest.mark.proof)]
+    "profile", ["first-light", pytest.param("hardened", marks=pytest.mark.proof)]
 )
 def test_the_example_receiver_is_conformant(tmp_path: Path, profile: str) -> None:
     """With the published schemas and the standard library alone a receiver passes every MUST."""

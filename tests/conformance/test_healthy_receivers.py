@@ -74,6 +74,20 @@ def _lenient_on_conflict(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _final(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**row, "status": "failed_permanent"} if row["status"] == "rejected" else row
+        for row in rows
+    ]
+
+
+def _error_in_parts(reply: Reply) -> Reply:
+    if reply.status == 200:
+        return reply
+    error = {"code": reply.status, "message": reply.content["error"]}
+    return replace(reply, content={**reply.content, "error": error})
+
+
 def _400_for_413(reply: Reply) -> Reply:
     if reply.status != 413:
         return reply
@@ -94,7 +108,9 @@ ALTERATIONS: dict[str, Change] = {
     "extra fields in every answer": _extra,
     "error_message and categories of its own": in_batches(_renamed),
     "duplicate for a changed body": in_batches(_lenient_on_conflict),
+    "failed_permanent for bad content": in_batches(_final),
     "400 for too many": _400_for_413,
+    "error is an object": _error_in_parts,
     "closes after every answer": _closing,
     "slow but correct": _slow,
 }
@@ -142,6 +158,28 @@ def test_receiver_with_other_capabilities_is_conformant(settings: dict[str, Any]
     """Each capability that a receiver declares is judged, and none that it does not."""
     with reference_receiver(**settings) as url:
         assert held_against(judge(url)) == []
+
+
+@pytest.mark.parametrize("mebibytes", [100, 1000])
+def test_receiver_that_takes_large_bodies_is_conformant(mebibytes: int) -> None:
+    """What is a bomb to one receiver is a batch to another, if health says so."""
+
+    limit = {"max_body_bytes": mebibytes * 1024 * 1024}
+
+    def alter(parts: Parts) -> Parts:
+        def finish(reply: Reply) -> Reply:
+            told = limit if reply.route == "health" else {}
+            return parts.finish(replace(reply, content={**reply.content, **told}))
+
+        return replace(parts, limits=replace(parts.limits, **limit), finish=finish)
+
+    with reference_receiver(alter=alter) as url:
+        runner = runner_for(url, seed="large", deadline_s=10.0)
+        try:
+            result = runner.run("SKR-LIM-06", "")
+        finally:
+            runner.close()
+    assert held_against([result]) == []
 
 
 def test_receiver_that_throttles_is_waited_for() -> None:
