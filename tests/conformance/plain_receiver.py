@@ -62,8 +62,8 @@ class ForgetfulReceiver(PlainReceiver):
 
 
 @contextmanager
-def serving(receiver: PlainReceiver) -> Iterator[str]:
-    """Serve *receiver* on a free port of localhost and yield its URL."""
+def serving(receiver: PlainReceiver, *, port: int = 0) -> Iterator[str]:
+    """Serve *receiver* on localhost, on *port* or a free one, and yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -96,7 +96,7 @@ def serving(receiver: PlainReceiver) -> Iterator[str]:
         def handle_error(self, *args: object) -> None:
             """Clients that hang up are part of the tests."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from kit_runs import RunKit
 from plain_receiver import TOKEN, ForgetfulReceiver, PlainReceiver, serving
+from rude_servers import page, raw_server
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.isolated import run_isolated
@@ -106,6 +107,48 @@ def test_each_failure_has_a_capsule_that_replays(
     assert "then 200 [success, success, success], now 200 [duplicate" in mended.stdout
     assert twice.returncode == 0, twice.stdout
     assert TOKEN not in capsule.read_text()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (page("500 Oops", '{"error": "database"}'), "HTTP 500: the receiver failed in another way"),
+        (page("403 No", '{"error": "no"}'), "HTTP 403: the receiver does not let this token in"),
+        (b"", "no answer came"),
+    ],
+    ids=["broken", "locked", "silent"],
+)
+def test_replay_that_learns_nothing_calls_nothing_mended(
+    judged: Judged, run_command: RunKit, answer: bytes, words: str
+) -> None:
+    """An answer that is about something else than the finding ends with 4, and says so."""
+    with raw_server(answer) as url:
+        done = run_command(
+            "replay", str(judged(ForgetfulReceiver) / "SKR-IDM-01.json"), "--to", url
+        )
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert words in done.stdout
+
+
+def test_replay_without_the_token_names_the_variable(judged: Judged, run_command: RunKit) -> None:
+    """A receiver that asks for the token that was not given has not mended anything."""
+    capsule = judged(ForgetfulReceiver) / "SKR-IDM-01.json"
+    with serving(PlainReceiver()) as url:
+        done = run_command("replay", str(capsule), "--to", url, token=None)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "HTTP 401, as no token was given: set SK_TOKEN" in done.stdout
+
+
+def test_replay_of_a_race_names_the_command_that_repeats_it(
+    judged: Judged, run_command: RunKit, tmp_path: Path
+) -> None:
+    """Requests that met cannot be judged one after the other."""
+    content = json.loads((judged(ForgetfulReceiver) / "SKR-IDM-01.json").read_text())
+    capsule = tmp_path / "race.json"
+    capsule.write_text(json.dumps({**content, "check": "SKR-CON-01"}))
+    done = run_command("replay", str(capsule), "--to", "http://127.0.0.1:1")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "conformance receiver http://127.0.0.1:1 --only SKR-CON-01" in done.stdout
 
 
 def test_diff_names_what_broke_and_what_was_mended(judged: Judged, run_command: RunKit) -> None:

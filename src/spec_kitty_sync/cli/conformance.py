@@ -224,7 +224,8 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
 
     For producers and migration tools: run the check again (--to names another adapter).
 
-    Exit code 1 while the failing step is answered as before, 0 when it is not.
+    Exit code 1 while the failing step is answered as before, or otherwise not as expected; 0 when
+    it is mended; 4 when the answer says nothing about it: no token, a server error, a race.
 
     \b
     Example:
@@ -250,7 +251,7 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
             failed, text = run_again(content, Path(url) if url else None)
             click.echo(text)
             sys.exit(int(failed))
-        repeated = send_again(
+        ended = send_again(
             content,
             url or content["url"],
             token=os.environ.get(token_env),
@@ -264,9 +265,8 @@ def replay(capsule: Path, url: str | None, token_env: str, same_ids: bool) -> No
         raise UsageError(str(exc), remedy=f"{remedy} replaces it.") from exc
     except (NoConnection, ValueError) as exc:
         raise UsageError(str(exc), remedy="Give the URL of a receiver with --to.") from exc
-    verdict = "is answered as before" if repeated else "is answered differently now"
-    click.echo(f"step {content['step']} {verdict}")
-    sys.exit(1 if repeated else 0)
+    click.echo(ended.words)
+    sys.exit(ended.code)
 
 
 @conformance.command()

@@ -18,6 +18,14 @@ from spec_kitty_sync.conformance.client import Address, Client
 from spec_kitty_sync.conformance.exchange import TOKEN_NAME, Exchange, Request
 from spec_kitty_sync.conformance.failure_text import capsule_stem, render
 from spec_kitty_sync.conformance.outcome import CheckResult
+from spec_kitty_sync.conformance.replay_ending import (
+    UNCLEAR,
+    ReplayEnding,
+    ending,
+    is_race,
+    obstacle,
+    race_ending,
+)
 from spec_kitty_sync.conformance.report import versions
 
 FORMAT = "spec-kitty-conformance-capsule/1"
@@ -34,11 +42,6 @@ class Replayed:
 
     then: Exchange
     now: Exchange
-
-    @property
-    def same(self) -> bool:
-        """Whether status code and result statuses are what they were."""
-        return self.then.gist == self.now.gist
 
     @property
     def line(self) -> str:
@@ -104,8 +107,8 @@ def replay(
     token: str | None,
     namespace: Namespace | None,
     tell: Callable[[Replayed], None],
-) -> bool:
-    """Send every request of a capsule to *url* and return whether the failing step repeats.
+) -> ReplayEnding:
+    """Send the requests of a capsule to *url*, up to the failing step, and say how that ended.
 
     *namespace* gives the events new ids, the same one for the same old id; without it the ids
     stay, and a receiver that has seen them answers duplicate.
@@ -113,20 +116,28 @@ def replay(
     Raises:
         NoConnection: nothing listens there.
     """
+    if is_race(content["check"]):
+        return race_ending(content, url)
     address = Address.parse(url)
     client = Client(address)
-    repeated = False
+    secrets = (token,) if token else ()
+    old_ids = _old_ids(content)
+
+    def rename(event_id: str) -> str:
+        ours = event_id.encode().startswith(old_ids)
+        return namespace.ulid(event_id) if namespace is not None and ours else event_id
+
     for place, data in enumerate(content["exchanges"], 1):
         then = exchange.from_json(data)
         request = _fitted(then.request, content, address, token, namespace)
-        now = client.send(request, fresh=True)
-        secrets = (token,) if token else ()
-        step = Replayed(then, exchange.redact(now, secrets))
-        tell(step)
+        now = exchange.redact(client.send(request, fresh=True), secrets)
+        tell(Replayed(then, now))
         if place == content["step"]:
-            repeated = step.same
-    client.close()
-    return repeated
+            return ending(content, then, now, token is not None, rename)
+        found = obstacle(then, now, token is not None)
+        if found:
+            return ReplayEnding(UNCLEAR, f"step {place} stands in the way: {found}")
+    return ReplayEnding(UNCLEAR, f"the capsule has no step {content['step']}")
 
 
 def _fitted(
@@ -158,8 +169,7 @@ def _with_new_ids(
             plain = gzip.decompress(body)
         except (OSError, EOFError, zlib.error):
             return body
-    # The time part of an id is the start of its run: other ULIDs are left alone.
-    prefix = Namespace(content["seed"], content["started_ms"]).ulid("any")[:10].encode()
+    prefix = _old_ids(content)
 
     def renamed(match: re.Match[bytes]) -> bytes:
         old = match[0]
@@ -169,3 +179,8 @@ def _with_new_ids(
     if changed == plain:
         return body
     return gzip.compress(changed, 6, mtime=0) if encoding == "gzip" else changed
+
+
+def _old_ids(content: dict[str, Any]) -> bytes:
+    """Return how the ids of a run begin, with the time of its start: other ULIDs are left alone."""
+    return Namespace(content["seed"], content["started_ms"]).ulid("any")[:10].encode()

@@ -17,6 +17,7 @@ from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
 
 BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"
+_SETTLE_S = 0.1
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -84,6 +85,7 @@ class Client:
     via: tuple[str, int] | None = None
     keeps_refused: bool = False
     _kept: http.client.HTTPConnection | None = field(default=None, repr=False)
+    _given_up: bool = field(default=False, repr=False)
 
     def send(self, request: Request, *, fresh: bool = False, chunked: bool = False) -> Exchange:
         """Send *request* and return what came back, or why nothing did.
@@ -116,6 +118,26 @@ class Client:
     def connect(self) -> socket.socket:
         """Return a raw connected socket (TLS done), for requests no HTTP library would send."""
         return self._socket()
+
+    def comes_back(self, within_s: float) -> bool:
+        """Wait until connections are accepted again, and stay; return whether they are in time.
+
+        Whoever was waited for in vain is asked only once more at each later call.
+        """
+        until = time.monotonic() + (0 if self._given_up else within_s)
+        while not (found := self._is_served()) and time.monotonic() < until:
+            time.sleep(_SETTLE_S)
+        self._given_up = not found
+        return found
+
+    def _is_served(self) -> bool:
+        try:
+            sock = self._socket()
+        except OSError:
+            return False
+        with sock:
+            # A process that is ending may still accept: it hangs up at once.
+            return not select.select([sock], [], [], _SETTLE_S)[0]
 
     def warm_up(self) -> None:
         """Connect now, so that the next request goes out at once."""

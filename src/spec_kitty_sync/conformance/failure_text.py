@@ -16,6 +16,8 @@ from spec_kitty_sync.conformance.request_text import curl_command, headers_of
 _WIDTH = 100
 _LABEL = 13
 _STEPS_SHOWN = 6
+_SENT_SHOWN = 420
+_BROKE_SHOWN = 4000
 
 
 def render(
@@ -92,7 +94,9 @@ def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
     sent = excerpt(exchange.request.text, "events", about, heard)
     headers = headers_of(exchange)
     lines = _line("headers", shorten(headers, 300)) if headers else []
-    lines += _line("sent", shorten(sent, 420) or "(no body)")
+    # Nothing but the request can say what broke the connection: it is shown as whole as it goes.
+    limit = _BROKE_SHOWN if exchange.broke else _SENT_SHOWN
+    lines += _line("sent", shorten(sent, limit) or "(no body)")
     answer = exchange.response
     if answer is not None:
         kind = answer.header("Content-Type") or "no Content-Type"

@@ -33,7 +33,7 @@ def send_edits(probe: Probe, parent: Parent, edits: Iterable[Edit]) -> tuple[Rep
         reply.expect_results("one bad event makes the whole batch fail")
     except CheckFailed as failed:
         named = [("the valid event", good)] + [(told(edit), event) for edit, event in sent]
-        raise failed.beside(_each_alone(probe, named)) from None
+        raise failed.beside(*_each_alone(probe, named)) from None
     if reply.status_of(good["event_id"]) not in TAKEN:
         raise ControlFailed(f"the valid parent should be taken; got {reply.brief(good)}")
     return reply, sent
@@ -80,15 +80,24 @@ def _reasons(reply: Reply, sent: Sent) -> str:
 def one_by_one(probe: Probe, edits: Iterable[Edit]) -> str:
     """Send a valid event with each edit alone, and say how each ended."""
     named = [(told(edit), edit.apply(probe.make.event("HistoryAdded"))) for edit in edits]
-    return _each_alone(probe, named)
+    return _each_alone(probe, named)[0]
 
 
-def _each_alone(probe: Probe, named: list[tuple[str, JsonObject]]) -> str:
-    """Send every event in a batch of its own: which of them is it?"""
-    ends = []
+def _each_alone(probe: Probe, named: list[tuple[str, JsonObject]]) -> tuple[str, str]:
+    """Send every event in a batch of its own; return the ends in words, and who had no answer.
+
+    The second is the id of the first event that breaks the connection, or nothing.
+    """
+    ends, culprit = [], ""
     for name, event in named[:SENT_ALONE]:
-        ends.append((name, probe.post([event], note=f"alone: {name}").exchange.gist))
-    return f"alone: {grouped(ends)}"
+        if not probe.is_back():
+            ends.append((name, "not asked, nothing accepts connections any more"))
+            break
+        answer = probe.post([event], note=f"alone: {name}").exchange
+        ends.append((name, answer.gist))
+        if answer.broke and not culprit:
+            culprit = str(event.get("event_id") or "")
+    return f"alone: {grouped(ends)}", culprit
 
 
 def told(edit: Edit) -> str:

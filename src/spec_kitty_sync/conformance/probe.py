@@ -16,6 +16,7 @@ from spec_kitty_sync.conformance.reply import Reply
 TAKEN: Final = frozenset({"success", "pending", "queued"})
 REFUSED: Final = frozenset({"rejected", "failed_permanent"})
 READ_PATH: Final = "/api/v1/events/"
+RESTART_PATIENCE_S: Final = 5.0
 _PATIENCE_S: Final = 60.0
 _THROTTLE_PATIENCE_S: Final = 30.0
 _DEFAULT_BATCH_EVENTS: Final = 1000
@@ -197,6 +198,11 @@ class Probe:
         deadline_s = max(self.around.deadline_s, _PATIENCE_S if patient else 0)
         return Client(self.around.address, deadline_s, via, keeps_refused)
 
+    def is_back(self) -> bool:
+        """Return whether the receiver takes connections; after a broken one it is given time."""
+        broken = bool(self.exchanges) and self.exchanges[-1].broke
+        return not broken or self._client.comes_back(RESTART_PATIENCE_S)
+
     def need_it_alone(self) -> None:
         """Go on only if no other process of this run uses the receiver.
 
@@ -236,8 +242,9 @@ class Probe:
 
         Raises:
             ControlFailed: the receiver refused one, so the check would prove nothing.
+            CheckFailed: no answer came at all.
         """
-        reply = self.post(events, note=f"control: {why}")
+        reply = self.post(events, note=f"control: {why}").expect_answer()
         for event in events:
             if reply.status_of(event["event_id"]) not in TAKEN:
                 raise ControlFailed(f"{why} should be taken first; got {reply.brief(event)}")

@@ -35,9 +35,13 @@ class CheckFailed(Exception):
         super().__init__(f"expected {finding.expected}; got {finding.got}")
         self.finding = finding
 
-    def beside(self, neighbours: str) -> CheckFailed:
-        """Return the same failure that also tells what became of the neighbours."""
-        return CheckFailed(replace(self.finding, beside=neighbours))
+    def beside(self, neighbours: str, about: str = "") -> CheckFailed:
+        """Return the same failure that also tells what became of the neighbours.
+
+        *about* is the id of the event that turned out to be the cause, where one did.
+        """
+        about = about or self.finding.about
+        return CheckFailed(replace(self.finding, beside=neighbours, about=about))
 
 
 class Reply:

@@ -11,7 +11,8 @@ from spec_kitty_sync.conformance.catalogue import Catalogue, Requirement
 from spec_kitty_sync.conformance.client import Client, NoConnection
 from spec_kitty_sync.conformance.exchange import redact
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
-from spec_kitty_sync.conformance.probe import Probe, Surroundings
+from spec_kitty_sync.conformance.probe import RESTART_PATIENCE_S, Probe, Surroundings
+from spec_kitty_sync.conformance.reply import Reply
 from spec_kitty_sync.conformance.suite import Case, Check, Suite
 
 
@@ -34,6 +35,7 @@ class Runner(CaseRunner):
         self._client = Client(surroundings.address, surroundings.deadline_s)
         self._attempts = 0
         self._last_answered = ""
+        self._died_at = ""
         self._told_gone = False
 
     def again(self, check_id: str, case_name: str) -> CheckResult:
@@ -45,12 +47,27 @@ class Runner(CaseRunner):
         """Close the connection to the receiver."""
         self._client.close()
 
-    def _once_gone(self, ending: Ending, probe: Probe, name: str) -> Ending:
-        """Tell once, and of the case that it happened in, that the receiver is gone."""
+    def _in_the_end(self, ending: Ending, probe: Probe, name: str) -> Ending:
+        """Return how the case *name* ended, when the receiver may have gone during it.
+
+        A connection that broke and cannot be made again is its death. After that the rest did
+        not run; a receiver that has gone between two cases is told once.
+        """
         if ending.outcome is not Outcome.ERROR:
             if probe.exchanges:
                 self._last_answered, self._told_gone = name, False
+                self._died_at = name if probe.exchanges[-1].broke else ""
             return ending
+        broken = [place for place, one in enumerate(probe.exchanges, 1) if one.broke]
+        if broken:
+            self._died_at = name
+            failed = Reply(probe.exchanges[broken[-1] - 1], broken[-1]).fail(
+                "an HTTP answer", means="the receiver died of this request"
+            )
+            return Ending(Outcome.FAILED, str(failed), failed.finding)
+        if self._died_at:
+            reason = f"the receiver died at {self._died_at} and accepts no connections since"
+            return Ending(Outcome.NOT_RUN, reason)
         reason = f"the receiver accepts no connections since {self._last_answered or 'the start'}"
         if self._told_gone:
             return Ending(Outcome.NOT_RUN, reason)
@@ -60,12 +77,14 @@ class Runner(CaseRunner):
     def attempt(self, requirement: Requirement, check: Check, case: Case) -> CheckResult:
         """Run one case now, with ids of its own."""
         self._attempts += 1
+        if self._died_at:
+            self._client.comes_back(RESTART_PATIENCE_S)
         # Two workers may both run a prerequisite: their events must not be each other's duplicates.
         scope = f"{check.id}/{case.name}/{self._worker}{self._attempts}"
         probe = Probe(self.around, scope, client=self._client, pace=self._pace)
         started = time.perf_counter()
         ending = ending_of(requirement, lambda: check.run(probe, case), broken=NoConnection)
-        ending = self._once_gone(
+        ending = self._in_the_end(
             ending, probe, f"{check.id}[{case.name}]" if case.name else check.id
         )
         return result_of(
