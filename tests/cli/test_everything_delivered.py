@@ -201,3 +201,29 @@ def test_retired_target_is_told_everywhere_until_it_is_restored(
     delivered.run("sync", "targets", "restore", "1")
     assert ALL in delivered.run("sync", "now").out
     assert len(receiver.events) == 4
+
+
+def test_retired_target_is_told_before_an_event_waits(delivered: Desk):
+    """`sync now` would refuse: the report says so, whether anything waits or not."""
+    delivered.run("sync", "targets", "retire", "1")
+    (told,) = delivered.json("sync", "status", "--check", code=3)["attention"]
+    assert "is retired" in told["message"]
+
+
+@pytest.mark.parametrize("command", [("gc",), ("gc", "--dry-run"), ("archive", "a.gz")])
+def test_nothing_goes_while_the_server_may_have_lost_it(
+    delivered: Desk, receiver: SmallReceiver, command: tuple[str, ...]
+):
+    """Ours are the last copies: gc and archive refuse until somebody decides, and say how."""
+    receiver.says_of_itself = {"server_instance_id": "first"}
+    delivered.put(make_event(4))
+    delivered.run("sync", "now")
+    receiver.says_of_itself = {"server_instance_id": "second"}
+    delivered.run("sync", "now")
+    refused = delivered.run("sync", *command, *(() if "--dry-run" in command else ("--yes",)))
+    assert refused.code == 2
+    assert "`spec-kitty sync now --redeliver --target 1`" in refused.err
+    assert kept(delivered) == 4
+    delivered.run("sync", "targets", "confirm", "1")
+    assert delivered.run("sync", "gc", "--yes").code == 0
+    assert kept(delivered) == 0

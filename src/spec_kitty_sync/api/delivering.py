@@ -58,6 +58,7 @@ def choose_server(
     url: str,
     *,
     token_env: str | None = None,
+    no_token_env: bool = False,
     allow_http: bool = False,
     ca_file: Path | None = None,
 ) -> ResolvedSyncTarget:
@@ -71,7 +72,12 @@ def choose_server(
     from spec_kitty_sync.sync import choosing
 
     return choosing.choose_server(
-        settings, url, token_env=token_env, allow_http=allow_http, ca_file=ca_file
+        settings,
+        url,
+        token_env=token_env,
+        no_token_env=no_token_env,
+        allow_http=allow_http,
+        ca_file=ca_file,
     )
 
 

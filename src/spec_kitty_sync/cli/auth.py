@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -59,6 +60,11 @@ def login(
 
 
 def _password(name: str | None) -> str:
+    if name is None and not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask for the password at",
+            remedy="Give the variable that holds it: `--password-env NAME`.",
+        )
     if name is None:
         return str(click.prompt("Password", hide_input=True, err=True))
     password = os.environ.get(name)

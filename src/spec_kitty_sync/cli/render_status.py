@@ -66,6 +66,8 @@ def _where(report: StatusReport) -> Iterator[str]:
     if auth.user:
         team = f", team {auth.team}" if auth.team else ""
         yield _field("login", f"{auth.user}{team}{'' if auth.authenticated else ' (expired)'}")
+    if authority.token_variable and authority.resolved_server_url:
+        yield _field("token", f"that of {authority.token_variable}, whoever it belongs to")
     yield from _delivering(report)
     yield from _connection(report)
 

@@ -20,6 +20,7 @@ from spec_kitty_sync.sync.config import Settings
 @click.option(
     "--token-env", type=TEXT, metavar="NAME", help="Environment variable that holds the token."
 )
+@click.option("--no-token-env", is_flag=True, help="Go by the login again.")
 @click.option("--allow-http", is_flag=True, help="Allow plain http to another machine.")
 @click.option(
     "--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),

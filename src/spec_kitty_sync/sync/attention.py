@@ -29,12 +29,11 @@ _NOW = "Run `spec-kitty sync now`."
 _BY_CHOICE = frozenset({"local_retention", "target_conflict", "offline"})
 _ADDRESS = "Check the address; `spec-kitty sync server URL` changes it. Then `spec-kitty sync now`."
 _NETWORK = "Check the network and the server, then run `spec-kitty sync now`."
-_LOGIN = "Run `spec-kitty auth login`, then `spec-kitty sync now`."
+_TOKEN_REFUSED = frozenset({"auth_expired", "forbidden"})
 _AFTER_STOP = MappingProxyType(
     {
         **dict.fromkeys(("not_found", "redirected", "unexpected_answer", "target_url"), _ADDRESS),
         **dict.fromkeys(("offline", "tls", "server_down"), _NETWORK),
-        **dict.fromkeys(("auth_expired", "forbidden"), _LOGIN),
     }
 )
 _HELD_ELSEWHERE = frozenset({"migration_conflict", "other_team"})
@@ -57,7 +56,11 @@ def auth_attention(standing: AuthStanding, ledger: LedgerSection) -> Iterator[At
     auth, remedy = standing.section, standing.remedy
     if auth.blocked == "no_target":
         remedy += " If they are to stay here: `spec-kitty sync mode LOCAL_RETENTION`."
-    if auth.blocked is not None and auth.blocked not in _BY_CHOICE and ledger.undelivered:
+    if auth.blocked is None or auth.blocked in _BY_CHOICE:
+        return
+    if standing.retired and not ledger.undelivered:
+        yield Attention("blocked_no_target", f"{standing.in_the_way}: nothing is sent", remedy)
+    if ledger.undelivered:
         yield Attention(
             f"blocked_{auth.blocked}",
             f"{plural(ledger.undelivered, 'event')} "
@@ -88,7 +91,9 @@ def connection_attention(connection: ConnectionSection, remedy: str) -> Iterator
         )
 
 
-def stop_attention(background: BackgroundSection, ledger: LedgerSection) -> Iterator[Attention]:
+def stop_attention(
+    background: BackgroundSection, ledger: LedgerSection, token_remedy: str
+) -> Iterator[Attention]:
     """Yield why the last attempt ended early, if events still wait and nobody stopped it."""
     stop = background.last_stop
     if stop in (None, "interrupted") or not ledger.undelivered or background.drain_running:
@@ -98,7 +103,9 @@ def stop_attention(background: BackgroundSection, ledger: LedgerSection) -> Iter
     yield Attention(
         "last_attempt_stopped",
         f"{waiting}: the last attempt stopped: {words}",
-        _AFTER_STOP.get(stop, "Run `spec-kitty sync now`; it says what is in the way."),
+        token_remedy
+        if stop in _TOKEN_REFUSED
+        else _AFTER_STOP.get(stop, "Run `spec-kitty sync now`; it says what is in the way."),
     )
 
 

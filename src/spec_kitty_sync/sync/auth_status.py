@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from spec_kitty_sync._clock import Clock, utc_iso
 from spec_kitty_sync.delivery.targets import TargetRegistry
-from spec_kitty_sync.sync.config import Settings, SyncConfig
+from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.gates import Situation, look
 from spec_kitty_sync.sync.status_report import AuthSection
 from spec_kitty_sync.sync.target_authority import ResolvedSyncTarget
@@ -16,6 +16,7 @@ class AuthStanding(NamedTuple):
     section: AuthSection
     resolved: ResolvedSyncTarget
     in_the_way: str
+    retired: bool
     remedy: str
     login_remedy: str
 
@@ -39,8 +40,9 @@ def auth_standing(
         _section(situation),
         situation.target,
         situation.in_the_way,
+        situation.facts.retired is not None,
         situation.remedy,
-        _login_remedy(situation.config),
+        situation.token_remedy,
     )
 
 
@@ -57,10 +59,4 @@ def _section(situation: Situation) -> AuthSection:
         access_expires_at=utc_iso(int(expires.timestamp() * 1000)) if expires else None,
         blocked=situation.blocked.value if situation.blocked is not None else None,
     )
-
-
-def _login_remedy(config: SyncConfig) -> str:
-    if config.token_env:
-        return f"Put a token that the server accepts into {config.token_env}."
-    return "Run `spec-kitty auth login`, or put a token into SPEC_KITTY_TOKEN."
 

@@ -23,6 +23,7 @@ def choose_server(
     url: str,
     *,
     token_env: str | None = None,
+    no_token_env: bool = False,
     allow_http: bool = False,
     ca_file: Path | None = None,
 ) -> ResolvedSyncTarget:
@@ -42,7 +43,7 @@ def choose_server(
         _refuse_plain_http(canonical)
     values: dict[str, str | bool | None] = {"server_url": tidy_url(url)}
     # These belong to one server: choosing another forgets them.
-    if token_env or changed:
+    if token_env or no_token_env or changed:
         values["token_env"] = token_env
     if allow_http or changed:
         values["allow_http"] = allow_http or None

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from spec_kitty_sync._http import HttpClient
-from spec_kitty_sync._urls import same_origin
 from spec_kitty_sync.delivery.dispatcher import Dispatcher, DrainOptions, StopSignal
 from spec_kitty_sync.delivery.lock import WAIT_S
 from spec_kitty_sync.delivery.receivers import (
@@ -25,7 +24,7 @@ from spec_kitty_sync.delivery.report import DrainReport
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.errors import CredentialError, DeliveryBlockedError
 from spec_kitty_sync.sync.blocked import BlockedReason, BlockedRuns, reason_of_stop
-from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings
+from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.connecting import http_client
 from spec_kitty_sync.sync.gates import Situation, look, sync_enabled
 from spec_kitty_sync.sync.health import Health, ask_health
@@ -84,9 +83,17 @@ def drain_home(
         if situation.blocked is not None:
             runs.record_attempt(situation.blocked)
             refuse_blocked(situation)
-        report = _drain(workspace, situation, choices, options)
+        report = _with_remedy(_drain(workspace, situation, choices, options), situation)
         _write_down(runs, situation, report)
         return report
+
+
+def _with_remedy(report: DrainReport, situation: Situation) -> DrainReport:
+    """Return *report* with what helps where the token of a variable was refused: no login does."""
+    refused = report.stop is not None and report.stop.code in ("auth_expired", "forbidden")
+    if report.stop is None or not refused or situation.target.token_variable is None:
+        return report
+    return replace(report, stop=replace(report.stop, remedy=situation.token_remedy))
 
 
 def refuse_blocked(situation: Situation) -> None:
@@ -99,7 +106,8 @@ def refuse_blocked(situation: Situation) -> None:
     if reason is BlockedReason.NO_TARGET or reason is BlockedReason.TARGET_CONFLICT:
         situation.target.require()
     if reason is BlockedReason.NO_AUTH:
-        raise CredentialError(f"nobody is logged in at {situation.target.resolved_server_url}")
+        url = situation.target.resolved_server_url
+        raise CredentialError(f"nobody is logged in at {url}", remedy=situation.remedy)
     if reason is not None:
         retired = situation.facts.retired is not None and reason is BlockedReason.NO_TARGET
         raise DeliveryBlockedError(
@@ -191,23 +199,18 @@ def receiver_for(
 def token_source(settings: Settings, situation: Situation) -> CredentialSource:
     """Return the token that the operator keeps in the environment, else the login's.
 
-    `[sync] token_env` belongs to `[sync] server_url` and goes to that origin only.
-
     Raises:
         CredentialError: `token_env` names a variable that is not set.
     """
-    config, url = situation.config, situation.target.resolved_server_url
-    configured = situation.target.configured_server_url
-    if config.token_env and url and configured and same_origin(url, configured):
-        token = settings.env(config.token_env)
-        if token is None:
-            raise CredentialError(
-                f"config.toml says that {config.token_env} holds the token, but it is not set",
-                remedy=f"Run `export {config.token_env}=…`, then the same command again.",
-            )
-        return StaticToken(token)
-    token = settings.env(TOKEN_VARIABLE)
-    if token:
-        return StaticToken(token)
-    # What is delivered is written down as this user's, so nobody else's token may carry it.
-    return situation.auth.bound(*situation.target.login)
+    name = situation.target.token_variable
+    if name is None:
+        # What is delivered is written down as this user's, so nobody else's token may carry it.
+        return situation.auth.bound(*situation.target.login)
+    token = settings.env(name)
+    if token is None:
+        raise CredentialError(
+            f"config.toml says that {name} holds the token, but it is not set",
+            remedy=f"Run `export {name}=…`, then the same command again; or "
+            f"{situation.by_login} and log in.",
+        )
+    return StaticToken(token)

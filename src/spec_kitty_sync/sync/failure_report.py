@@ -33,6 +33,11 @@ def remedy_for(state: DeliveryState, category: str) -> str:
             "The server holds other content under this id. See ours with `spec-kitty sync show "
             "EVENT_ID`, give it up with `spec-kitty sync discard EVENT_ID --reason TEXT`."
         )
+    if category == "team_scope":
+        return (
+            "The token may not write for that team: run `spec-kitty auth login` as one of its "
+            "members, then `spec-kitty sync now`."
+        )
     if category == "data_tier":
         return (
             "The server does not take this data tier. Put a lower one in with `spec-kitty sync "

@@ -16,7 +16,7 @@ from spec_kitty_sync.errors import CredentialError, SpecKittyError, UnsafePathEr
 from spec_kitty_sync.identity.config_file import CONFIG
 from spec_kitty_sync.identity.repository import find_project_root
 from spec_kitty_sync.sync.blocked import BlockedReason
-from spec_kitty_sync.sync.config import Settings, SyncConfig
+from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings, SyncConfig
 from spec_kitty_sync.sync.modes import (
     MODE_VARIABLE,
     ModeSource,
@@ -105,7 +105,27 @@ class Situation:
                 f"Run `spec-kitty sync targets restore {self.facts.retired}`, or "
                 "`spec-kitty sync server URL` with another."
             )
+        if self.blocked in _WANT_A_LOGIN and self.target.token_variable:
+            return f"Run {self.by_login}, then `spec-kitty auth login` as a member of a team."
         return remedy_of(self.blocked, self.mode) if self.blocked is not None else ""
+
+    @property
+    def by_login(self) -> str:
+        """The command after which a login counts again, where a variable holds the token."""
+        if self.target.token_variable == TOKEN_VARIABLE:
+            return f"`unset {TOKEN_VARIABLE}`"
+        return f"`spec-kitty sync server {self.target.configured_server_url} --no-token-env`"
+
+    @property
+    def token_remedy(self) -> str:
+        """What helps when the server does not accept the token."""
+        name = self.target.token_variable
+        if name is None:
+            return f"Run `spec-kitty auth login`, or put a token into {TOKEN_VARIABLE}."
+        return (
+            f"Put a token that the server accepts into {name}; or run {self.by_login}, then "
+            "`spec-kitty auth login`."
+        )
 
 
 def sync_enabled(settings: Settings) -> bool:
@@ -144,12 +164,17 @@ def look(
         override_mode=target.override_mode,
         has_target=has_target,
         sync_enabled=sync_enabled(settings),
-        authenticated=auth.authenticated,
+        authenticated=auth.authenticated or bool(_variable(settings, target)),
         team=target.team_slug,
         private_gate_closed=bool(row and row.closed_login and row.closed_login == auth.login_id()),
         retired=row.target_id if row is not None and not row.active else None,
     )
     return Situation(config, target, mode, auth, facts)
+
+
+def _variable(settings: Settings, target: ResolvedSyncTarget) -> str | None:
+    """Return the token that a variable holds."""
+    return settings.env(target.token_variable) if target.token_variable else None
 
 
 def auth_client(
@@ -191,6 +216,7 @@ _REMEDIES: Mapping[BlockedReason, str] = MappingProxyType(
         ),
     }
 )
+_WANT_A_LOGIN = (BlockedReason.NO_AUTH, BlockedReason.NO_TEAM, BlockedReason.PRIVATE_TEAMSPACE)
 _MODE_REMEDIES: Mapping[ModeSource, str] = MappingProxyType(
     {
         ModeSource.ENVIRONMENT: f"Run `unset {MODE_VARIABLE}`.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_private
+from spec_kitty_sync.delivery.resets import reset_seen_at
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.event_journal.models import Damaged
 from spec_kitty_sync.event_journal.retention import Removed
@@ -73,6 +74,8 @@ def preview_gc(
 ) -> GcResult:
     """Return what gc would take. Writes nothing."""
     with read_workspace(settings) as workspace:
+        if workspace is not None:
+            _refuse_what_may_be_lost(workspace, reasons)
         if workspace is None:
             return GcResult({reason: Removed(0, 0, True) for reason in reasons}, dry_run=True)
         new = tuple(each.url for each in unregistered(settings, workspace.targets))
@@ -85,6 +88,24 @@ def preview_gc(
         behind = _behind(workspace) if DELIVERED in reasons else ()
     waited = not _EVERY_TARGET.isdisjoint(reasons)
     return GcResult(found, dry_run=True, waits_for=behind, not_begun=new if waited else ())
+
+
+def _refuse_what_may_be_lost(workspace: Workspace, reasons: tuple[str, ...]) -> None:
+    """Refuse while a server may lack what counts as delivered to it: ours are the last copies.
+
+    Raises:
+        UsageError: it answered as another deployment, and nobody has decided yet.
+    """
+    if _EVERY_TARGET.isdisjoint(reasons):
+        return
+    for target in workspace.targets.all():
+        if target.active and reset_seen_at(workspace.store, target, clock=workspace.clock):
+            again = f"`spec-kitty sync now --redeliver --target {target.target_id}`"
+            there = f"`spec-kitty sync targets confirm {target.target_id}`"
+            raise UsageError(
+                f"{target.url} answers as another deployment: what was delivered may be gone",
+                remedy=f"If its data is gone, run {again}; if it is still there, {there}.",
+            )
 
 
 def _behind(workspace: Workspace) -> tuple[TargetSummary, ...]:
@@ -106,6 +127,7 @@ def collect(
         StoreError: what was cleared before stays cleared.
     """
     with open_workspace(settings) as workspace:
+        _refuse_what_may_be_lost(workspace, reasons)
         taken = {
             reason: workspace.retention.collect(reason, older_than_s=older_than_s)
             for reason in reasons
@@ -123,6 +145,7 @@ def archive(settings: Settings, target: Path, *, older_than_s: float | None = No
     """
     _need_folder(target)
     with open_workspace(settings) as workspace:
+        _refuse_what_may_be_lost(workspace, (DELIVERED,))
         return workspace.retention.archive(target, older_than_s=older_than_s)
 
 

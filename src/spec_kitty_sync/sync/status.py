@@ -96,7 +96,7 @@ def _report(
     )
     found = (
         # What stands in the way now says more than how the last attempt ended.
-        *(in_the_way or attention.stop_attention(background, standing.ledger)),
+        *(in_the_way or attention.stop_attention(background, standing.ledger, auth.login_remedy)),
         *reset,
         *attention.delivery_attention(background, terminal),
         *attention.rejected_attention(standing.ledger),

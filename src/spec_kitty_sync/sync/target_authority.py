@@ -14,7 +14,7 @@ from spec_kitty_sync._files import Home
 from spec_kitty_sync._urls import canonical_url, same_origin, tidy_url
 from spec_kitty_sync.auth.credentials import Credentials, load_credentials
 from spec_kitty_sync.errors import AmbiguousTargetError, NoTargetError, TargetUrlError, UsageError
-from spec_kitty_sync.sync.config import Settings, SyncConfig
+from spec_kitty_sync.sync.config import TOKEN_VARIABLE, Settings, SyncConfig
 
 _NO_TEAM = "no-team"
 
@@ -38,7 +38,7 @@ class QueueScopeStatus(enum.StrEnum):
 @dataclass(frozen=True)
 class ResolvedSyncTarget:
     """Where this run would deliver, and why. `resolved_server_url` is None without a target
-    and under `setup_only`."""
+    and under `setup_only`. `token_variable` holds the token: then no login says who delivers."""
 
     configured_server_url: str | None
     env_server_url: str | None
@@ -49,6 +49,7 @@ class ResolvedSyncTarget:
     derived_queue_scope: str | None
     queue_db_path: Path | None
     active_queue_scope_status: QueueScopeStatus
+    token_variable: str | None = None
 
     @property
     def login(self) -> tuple[str | None, str | None]:
@@ -91,7 +92,10 @@ def resolve_target(
     configured = _tidy(config.server_url, "config.toml sync.server_url")
     env = _tidy(settings.env("SPEC_KITTY_SAAS_URL"), "SPEC_KITTY_SAAS_URL")
     mode, url = _decide(configured, env, settings.env("SPEC_KITTY_TARGET_OVERRIDE"))
-    credentials = credentials_for(url, settings.home) if url and with_login else None
+    variable = _token_variable(settings, config, configured, url)
+    # Whose token a variable holds nobody knows: the login's user is not told to have delivered.
+    asked = url is not None and with_login and variable is None
+    credentials = credentials_for(url, settings.home) if url and asked else None
     user = credentials.username if credentials else None
     team = credentials.team_slug if credentials else None
     scope = build_queue_scope(url, user, team) if url and user else None
@@ -105,7 +109,17 @@ def resolve_target(
         derived_queue_scope=scope,
         queue_db_path=scope_db_path(scope, settings.home) if scope else None,
         active_queue_scope_status=_scope_status(settings.home, scope),
+        token_variable=variable,
     )
+
+
+def _token_variable(
+    settings: Settings, config: SyncConfig, configured: str | None, url: str | None
+) -> str | None:
+    """Return the variable whose token is used: `token_env` belongs to the configured origin."""
+    if config.token_env and url and configured and same_origin(url, configured):
+        return config.token_env
+    return TOKEN_VARIABLE if settings.env(TOKEN_VARIABLE) else None
 
 
 def _decide(
