@@ -59,12 +59,19 @@ def login(
     render_producing.login(state, as_json=as_json)
 
 
-def _password(name: str | None) -> str:
-    if name is None and not sys.stdin.isatty():
+def _piped_password() -> str:
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
         raise UsageError(
             "there is no terminal to ask for the password at",
-            remedy="Give the variable that holds it: `--password-env NAME`.",
+            remedy="Name the variable that holds it with `--password-env NAME`, or pipe it in.",
         )
+    return line
+
+
+def _password(name: str | None) -> str:
+    if name is None and not sys.stdin.isatty():
+        return _piped_password()
     if name is None:
         return str(click.prompt("Password", hide_input=True, err=True))
     password = os.environ.get(name)
