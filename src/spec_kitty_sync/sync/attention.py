@@ -58,15 +58,10 @@ def auth_attention(standing: AuthStanding, ledger: LedgerSection) -> Iterator[At
         remedy += " If they are to stay here: `spec-kitty sync mode LOCAL_RETENTION`."
     if auth.blocked is None or auth.blocked in _BY_CHOICE:
         return
-    if standing.retired and not ledger.undelivered:
-        yield Attention("blocked_no_target", f"{standing.in_the_way}: nothing is sent", remedy)
-    if ledger.undelivered:
-        yield Attention(
-            f"blocked_{auth.blocked}",
-            f"{plural(ledger.undelivered, 'event')} "
-            f"{verb(ledger.undelivered, 'waits', 'wait')}: {standing.in_the_way}",
-            remedy,
-        )
+    waiting = ledger.undelivered
+    what = f"{plural(waiting, 'event')} {verb(waiting, 'waits', 'wait')}" if waiting else "nothing is sent"
+    if waiting or standing.retired:
+        yield Attention(f"blocked_{auth.blocked}", f"{what}: {standing.in_the_way}", remedy)
 
 
 def connection_attention(connection: ConnectionSection, remedy: str) -> Iterator[Attention]:
