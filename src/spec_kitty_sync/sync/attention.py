@@ -58,8 +58,9 @@ def auth_attention(standing: AuthStanding, ledger: LedgerSection) -> Iterator[At
         remedy += " If they are to stay here: `spec-kitty sync mode LOCAL_RETENTION`."
     if auth.blocked is None or auth.blocked in _BY_CHOICE:
         return
-    waiting = ledger.undelivered
-    what = f"{plural(waiting, 'event')} {verb(waiting, 'waits', 'wait')}" if waiting else "nothing is sent"
+    waiting, what = ledger.undelivered, "nothing is sent"
+    if waiting:
+        what = f"{plural(waiting, 'event')} {verb(waiting, 'waits', 'wait')}"
     if waiting or standing.retired:
         yield Attention(f"blocked_{auth.blocked}", f"{what}: {standing.in_the_way}", remedy)
 
