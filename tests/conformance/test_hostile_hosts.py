@@ -127,6 +127,27 @@ def test_host_cannot_ignore_the_suite(host: Path, run_pytest: RunKit, url: str) 
     assert code == 0, text
 
 
+@pytest.mark.parametrize("named", ["test_mine.py", "test_mine.py::test_mine", "no_such_file.py"])
+def test_tests_named_beside_the_suite_are_refused(
+    host: Path, run_pytest: RunKit, url: str, named: str
+) -> None:
+    """Tests that would be dropped in silence end the run with 4 and the way out."""
+    code, text = first_light(run_pytest, url, named)
+    assert code == 4, text
+    assert f"{named} would not run" in text
+    assert "Leave the path out" in text
+
+
+def test_tests_named_by_the_host_configuration_are_listed(
+    host: Path, run_pytest: RunKit, url: str
+) -> None:
+    """What the ini file names does not stop the suite; the header says that it is not run."""
+    (host / "pytest.ini").write_text("[pytest]\naddopts = test_mine.py\n")
+    code, text = first_light(run_pytest, url)
+    assert code == 0, text
+    assert "1 argument of the host project not run: test_mine.py" in text
+
+
 def test_workers_run_the_suite_and_not_the_host(host: Path, run_pytest: RunKit, url: str) -> None:
     """xdist workers collect the suite too, never the tests of the project."""
     code, text = first_light(run_pytest, url, "-p", "xdist.plugin", "-n", "2")

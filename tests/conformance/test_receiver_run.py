@@ -48,7 +48,18 @@ def test_run_without_token_says_which_option_to_give(run_pytest: RunKit) -> None
     with serving(PlainReceiver()) as url:
         done = run_pytest(f"--sk-conformance={url}", token=None)
     assert done.returncode == 4
-    assert "asks for a token (HTTP 401). Give the token with --sk-token-env NAME." in done.stderr
+    assert "asks for a token (HTTP 401). Set SK_TOKEN, or name" in done.stderr
+    assert "with --sk-token-env NAME." in done.stderr
+
+
+def test_command_names_options_that_it_has(run_command: RunKit) -> None:
+    """A remedy of `spec-kitty conformance receiver` can be typed as it stands."""
+    with serving(PlainReceiver()) as url:
+        locked = run_command("receiver", url, token=None)
+        unknown = run_command("receiver", url, "--only", "SKR-XXX-99")
+    assert "Set SK_TOKEN, or name the variable of the token with --token-env" in locked.stderr
+    assert "--list shows all" in unknown.stderr
+    assert "--sk-" not in locked.stderr + unknown.stderr
 
 
 def test_run_against_closed_port_names_the_address(run_pytest: RunKit) -> None:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pytest
 
+from spec_kitty_sync._files import shared_path
 from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance.baseline import BaselineError, load_baseline
 from spec_kitty_sync.conformance.builder import Namespace
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from spec_kitty_sync.conformance.trial_entry import TrialPrepared
     from spec_kitty_sync.conformance.trial_runner import TrialRunner
 
+COMMAND_INI: Final = shared_path("conformance", "pytest.ini")
+"""The configuration of the command, by which its run is told from that of a host project."""
 _USAGE = Verdict.INCOMPLETE.exit_code
 
 
@@ -107,6 +110,7 @@ def prepare(config: pytest.Config) -> int | None:
     """Return an exit code when the run ends here; else leave what it needs in the stash."""
     try:
         options = options_of(config)
+        _refuse_paths(config)
         if options.baseline is not None:
             load_baseline(options.baseline)
         if options.producer or options.migration or options.events:
@@ -119,12 +123,12 @@ def prepare(config: pytest.Config) -> int | None:
         address = Address.parse(options.url)
         make_folder(options.report)
     except (OptionError, BaselineError, ValueError) as exc:
-        return _refuse(str(exc), _USAGE)
+        return _refuse(config, str(exc), _USAGE)
     namespace = Namespace(options.seed, time.time_ns() // 1_000_000)
     around = surroundings(options, address, namespace, Preflight())
     found = preflight(around, allow_production=options.allow_production)
     if not found.ok:
-        return _refuse(f"{found.problem}. {found.remedy}", found.exit_code)
+        return _refuse(config, f"{found.problem}. {found.remedy}", found.exit_code)
     config.stash[PREPARED] = Prepared(options, address, namespace, found)
     return None
 
@@ -152,8 +156,8 @@ def make_folder(folder: Path) -> None:
         (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as exc:
         raise OptionError(
-            f"no report can be written to {folder} ({exc.strerror}): give --report"
-            " (in pytest --sk-report) a folder that is yours to write"
+            f"no report can be written to {folder} ({exc.strerror}): give --sk-report"
+            " a folder that is yours to write"
         ) from exc
 
 
@@ -161,9 +165,7 @@ def _check_names(options: RunOptions) -> None:
     known = {row.id for row in load_catalogue().requirements}
     unknown = sorted(options.only - known)
     if unknown:
-        raise OptionError(
-            f"there is no check {', '.join(unknown)}; --list (in pytest --sk-list) shows all"
-        )
+        raise OptionError(f"there is no check {', '.join(unknown)}; --sk-list shows all")
     capabilities = {row.capability for row in load_catalogue().requirements} - {""}
     for one in sorted((options.capabilities or frozenset()) - capabilities):
         raise OptionError(
@@ -212,7 +214,31 @@ def surroundings(
     )
 
 
-def _refuse(sentence: str, exit_code: int) -> int:
+def arguments_of_host(config: pytest.Config) -> tuple[str, ...]:
+    """Return the tests that were named for this run, and that the suite takes the place of."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return tuple(config.args) if named else ()
+
+
+def _refuse_paths(config: pytest.Config) -> None:
+    """Refuse tests that the caller named: dropped in silence, they would be taken for passed.
+
+    Raises:
+        OptionError: the command line names some.
+    """
+    typed = {str(one) for one in config.invocation_params.args}
+    named = [one for one in arguments_of_host(config) if one in typed]
+    if named:
+        raise OptionError(
+            f"{', '.join(named)} would not run: this is a conformance run, which runs the"
+            " packaged suite alone. Leave the path out, or run your own tests in a pytest of"
+            " their own, without the kit's options"
+        )
+
+
+def _refuse(config: pytest.Config, sentence: str, exit_code: int) -> int:
     verdict = "not conformant" if exit_code == 1 else "incomplete"
+    if config.inipath == COMMAND_INI:
+        sentence = sentence.replace("--sk-", "--")  # the command's options have no prefix
     sys.stderr.write(f"{sentence}\nverdict: {verdict}, nothing else was asked\n")
     return exit_code

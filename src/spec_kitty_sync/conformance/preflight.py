@@ -94,9 +94,9 @@ def _problem(reply: Reply, has_token: bool) -> tuple[str, str, int]:
         )
     if response.status in {401, 403}:
         remedy = (
-            "Give another token with --sk-token-env NAME."
+            "Set another SK_TOKEN, or name its variable with --sk-token-env NAME."
             if has_token
-            else "Give the token with --sk-token-env NAME."
+            else "Set SK_TOKEN, or name the variable of the token with --sk-token-env NAME."
         )
         word = "refused the token" if has_token else "asks for a token"
         return f"the receiver {word} (HTTP {response.status})", remedy, 4

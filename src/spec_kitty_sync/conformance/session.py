@@ -26,6 +26,7 @@ from spec_kitty_sync.conformance.entry import (
     PREPARED,
     AnyPrepared,
     Prepared,
+    arguments_of_host,
     options_of,
     prepare,
 )
@@ -35,6 +36,7 @@ from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict
 from spec_kitty_sync.conformance.preflight import Preflight
 
 _WORKER_KEY = "spec_kitty_conformance"
+_LEFT_OUT: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()
 _STATUS = {
     Outcome.PASSED: ("passed", ".", "PASSED"),
     Outcome.WARNING: ("should", "w", "SHOULD"),
@@ -48,6 +50,7 @@ _STATUS = {
 def activate(config: pytest.Config) -> None:
     """Turn this pytest run into a conformance run; the user's own tests are not collected."""
     prepared = _of_worker(config) if _worker_input(config) else _of_controller(config)
+    config.stash[_LEFT_OUT] = arguments_of_host(config)
     config.args[:] = [str(prepared.catalogue_file)]
     config.pluginmanager.register(ConformanceRun(config, prepared), "spec-kitty-run")
 
@@ -246,6 +249,10 @@ def _interference(config: pytest.Config) -> list[str]:
     if most := config.getoption("maxfail", 0):
         flag = "-x" if most == 1 else f"--maxfail={most}"
         told.append(f"{flag} of the host project ends the suite after {plural(most, 'failure')}")
+    left_out = config.stash[_LEFT_OUT]
+    if left_out:
+        names = " ".join(left_out)
+        told.append(f"{plural(len(left_out), 'argument')} of the host project not run: {names}")
     if config.getoption("reruns", None):
         told.append("--reruns of the host project repeats failing checks")
     return told

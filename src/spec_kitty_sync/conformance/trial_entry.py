@@ -141,9 +141,7 @@ def prepare_trial(options: RunOptions, started_ms: int) -> TrialPrepared | str:
     known = {row.id for row in prepared.catalogue().requirements}
     unknown = sorted(options.only - known)
     if unknown:
-        raise OptionError(
-            f"there is no check {', '.join(unknown)}; --list (in pytest --sk-list) shows all"
-        )
+        raise OptionError(f"there is no check {', '.join(unknown)}; --sk-list shows all")
     if options.list_only or options.plan:
         return "".join(f"{line}\n" for line in _listed(prepared))
     return prepared
