@@ -52,8 +52,7 @@ def metadata_are_stable(probe: Probe, case: Case) -> None:
 def wiped_store_is_another_server(probe: Probe, case: Case) -> None:
     probe.need_it_alone()
     before = _health(probe).get("server_instance_id")
-    path = "/api/v1/testing/reset/"
-    probe.send(Request("POST", path, probe.head(), note="reset hook")).expect_status(200, 204)
+    probe.call_hook("reset-hook")
     after = _health(probe, "after the wipe").get("server_instance_id")
     if after is None or after == before:
         raise probe.last.fail(

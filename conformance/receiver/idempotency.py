@@ -5,7 +5,6 @@ import json
 import time
 
 from spec_kitty_sync.conformance.builder import JsonObject, example
-from spec_kitty_sync.conformance.exchange import Request
 from spec_kitty_sync.conformance.lost_reply import lose_the_reply
 from spec_kitty_sync.conformance.probe import REFUSED, TAKEN, Probe
 from spec_kitty_sync.conformance.suite import Case, check
@@ -170,8 +169,7 @@ def duplicate_survives_a_restart(probe: Probe, case: Case) -> None:
     probe.need_it_alone()
     events = probe.make.events(3)
     probe.control(events, "three new events")
-    path = "/api/v1/testing/restart/"
-    probe.send(Request("POST", path, probe.head(), b"", "restart hook")).expect_status(200, 204)
+    probe.call_hook("restart-hook")
     reply = probe.post(events, note="the same batch after the restart")
     probe.repeated(reply, events, "ids are remembered in memory only")
 

@@ -71,6 +71,9 @@ def serving(receiver: PlainReceiver, *, port: int = 0) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path.startswith("/api/v1/testing/"):
+                self.reply(404, {"error": "no such path"})
+                return
             status, answer = receiver.answer(
                 self.headers.get("Authorization"), self.headers.get("Content-Encoding"), body
             )

@@ -7,6 +7,7 @@ import tomllib
 
 from spec_kitty_sync._files import shared_path
 from spec_kitty_sync.conformance.catalogue import catalogue_path, kind_of, load_catalogue
+from spec_kitty_sync.conformance.extra_paths import PROMISES
 from spec_kitty_sync.conformance.listing import Budget, budgets
 from spec_kitty_sync.conformance.suite import packaged_suite
 
@@ -57,6 +58,7 @@ def explain_lines(check_id: str) -> list[str]:
     lines = [f"{row.id}  {row.level}  {row.title}", f"  family {family}, profile {row.profile}"]
     if row.capability:
         lines.append(f"  only for {_SUBJECTS[kind]} that declare {row.capability!r}")
+        lines += [f"    {call}" for call in PROMISES.get(row.capability, ())]
     if row.provisional:
         lines.append(f"  provisional: it warns, and makes no {_SUBJECTS[kind]} non-conformant")
     lines += ["", f"  {row.clause} says"]

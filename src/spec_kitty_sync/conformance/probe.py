@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,15 +12,16 @@ from typing import Any, Final
 from spec_kitty_sync.conformance.builder import Builder, JsonObject, Namespace, batch_bytes
 from spec_kitty_sync.conformance.client import Address, Client
 from spec_kitty_sync.conformance.exchange import Exchange, Request
-from spec_kitty_sync.conformance.reply import Reply
+from spec_kitty_sync.conformance.extra_paths import HOOK_PATHS, PAGE, READ_PATH
+from spec_kitty_sync.conformance.reply import Reply, shorten
 
 TAKEN: Final = frozenset({"success", "pending", "queued"})
 REFUSED: Final = frozenset({"rejected", "failed_permanent"})
-READ_PATH: Final = "/api/v1/events/"
 RESTART_PATIENCE_S: Final = 5.0
 _PATIENCE_S: Final = 60.0
 _THROTTLE_PATIENCE_S: Final = 30.0
 _DEFAULT_BATCH_EVENTS: Final = 1000
+_NOT_READ: Final = f"either it is not stored, or this path is not served: see {PAGE}"
 _OWN_TOKEN: Final = "\0own"
 
 
@@ -215,27 +217,51 @@ class Probe:
     def read_back(self, event_id: str) -> JsonObject:
         """Return the stored event from the receiver's read API (capability read-back)."""
         path = f"{READ_PATH}{event_id}/"
-        reply = self.send(Request("GET", path, self.head(), note="read back")).expect_status(200)
+        reply = self.send(Request("GET", path, self.head(), note="read back"))
+        reply.expect_status(200, means=_NOT_READ)
         if not isinstance(reply.json, dict):
             raise reply.fail("the stored event as a JSON object")
-        stored = reply.json.get("event", reply.json)
-        return stored if isinstance(stored, dict) else {}
+        return self._event_of(reply, reply.json)
 
     def stored_ids(self, project_uuid: str) -> list[str]:
         """Return the ids of every stored event of a project (capability read-back)."""
         found: list[str] = []
-        after = 0
+        after: object = 0
         while True:
             path = f"{READ_PATH}?project_uuid={project_uuid}&limit=500&after={after}"
             reply = self.send(Request("GET", path, self.head(), note="read back"))
-            body = reply.expect_status(200).json
+            body = reply.expect_status(200, means=_NOT_READ).json
             if not isinstance(body, dict) or not isinstance(body.get("events"), list):
-                raise reply.fail('a JSON object with a list "events"')
-            entries = [row.get("event", row) for row in body["events"] if isinstance(row, dict)]
-            found += [str(row.get("event_id")) for row in entries]
-            after = body.get("next_after", after)
+                raise reply.fail('a JSON object with a list "events"', means=f"see {PAGE}")
+            found += [str(self._event_of(reply, row)["event_id"]) for row in body["events"]]
             if not body.get("more"):
                 return found
+            before, after = after, body.get("next_after")
+            if after in {None, before}:
+                raise reply.fail('another "next_after", as there is "more"', means=f"see {PAGE}")
+
+    def _event_of(self, reply: Reply, entry: object) -> JsonObject:
+        """Return the event of an *entry* that was read back: its `event`, or the entry itself."""
+        stored = entry.get("event", entry) if isinstance(entry, dict) else None
+        if not isinstance(stored, dict) or "event_id" not in stored:
+            raise reply.fail(
+                'entries that are {"event": {…}}',
+                f"the entries have no `event`: {shorten(json.dumps(entry))}",
+                f"what is stored cannot be told from this form; see {PAGE}",
+            )
+        return stored
+
+    def call_hook(self, capability: str) -> Reply:
+        """Call the test hook that *capability* promises."""
+        path = HOOK_PATHS[capability]
+        reply = self.send(Request("POST", path, self.head(), note=capability.replace("-", " ")))
+        if reply.status in {404, 405}:
+            raise reply.fail(
+                "HTTP {200, 204}",
+                f"POST {path} answered {reply.status}: the {capability} is declared but not there",
+                f"declare it no more, or serve that path: see {PAGE}",
+            )
+        return reply.expect_status(200, 204)
 
     def control(self, events: list[JsonObject], why: str = "valid events") -> Reply:
         """Post *events* and go on only if each is taken: what later steps build on.
