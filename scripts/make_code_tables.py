@@ -58,7 +58,7 @@ _ELSEWHERE = {
     "usage": "The message names the option, key or file; `--help` shows examples.",
 }
 # Beside the verdicts of the wire gate: what the selection, the migration and the emitter hold.
-_HELD = ("local_only", "other_team", "migration_conflict", "corrupt", NO_FOUR_LANE_FORM)
+_HELD = ("archived", "local_only", "other_team", "migration_conflict", "corrupt", NO_FOUR_LANE_FORM)
 _HOLD_MEANS = {
     "bad_audience": "`data_tier` is not 0-4, or `team_slug` is not text",
     "bad_event_id": "the id is no ULID; emit the event anew and discard this one",
@@ -67,7 +67,8 @@ _HOLD_MEANS = {
     NO_FOUR_LANE_FORM: 'the move stays inside one of four lanes, and `lanes = "four"` is set',
 }
 _CATEGORIES = (
-    "auth_expired", "id_conflict", "data_tier", "server_error", "schema_mismatch", "unknown",
+    "auth_expired", "id_conflict", "data_tier", "team_scope", "server_error", "schema_mismatch",
+    "unknown",
 )  # fmt: skip
 
 
@@ -97,13 +98,19 @@ def blocked() -> Iterator[tuple[str, ...]]:
         yield f"`{each}`", _BLOCKED[each], way_out(each)
 
 
+_NO_REMEDY = {
+    "archived": "A backup from before brings them back: `spec-kitty sync restore FILE`.",
+}
+
+
 def holds() -> Iterator[tuple[str, ...]]:
     """Yield each reason for which one event does not leave."""
     yield "reason", "events …", "way out"
     for code in sorted({*HOLD_CODES, *_HELD}):
         reason = hold_reason(code)
         meaning = _HOLD_MEANS.get(code) or _finding(code) or reason.meaning
-        yield f"`{code}`", meaning, reason.remedy or "None needed: it is what was asked for."
+        remedy = _NO_REMEDY.get(code, "None needed: it is what was asked for.")
+        yield f"`{code}`", meaning, reason.remedy or remedy
 
 
 def _finding(code: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from spec_kitty_sync.conformance.stub import each, per_event, refuse, rejected, result
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
+from spec_kitty_sync.delivery.targets import TargetRegistry
 from spec_kitty_sync.event_journal.corrections import Corrections
+from spec_kitty_sync.sync.store import open_home
 
 
 def test_drain_delivers_everything_once_in_journal_order(bench, stub):
@@ -80,3 +82,22 @@ def test_open_events_behind_a_held_one_go_before_newer_ones(bench, stub):
     assert corrections.hold(ids[:1], "not_now") == 1
     assert bench.drain(stub.url, batch=1).delivered == 2
     assert stub.seen_ids == ids[1:]
+
+
+def test_target_that_is_retired_while_a_drain_runs_gets_no_further_batch(bench, stub):
+    """What is on the wire is recorded; the rest waits, and the drain says why."""
+    bench.append(5)
+
+    def retire_then_accept(request, server):
+        with open_home(bench.home) as store:
+            TargetRegistry(store, clock=bench.clock).retire(1)
+        return each(result("success"))(request, server)
+
+    stub.next(retire_then_accept)
+    report = bench.drain(stub.url, batch=1)
+    assert report.stop is not None
+    assert report.stop.code == "retired"
+    assert "targets restore" in report.stop.remedy
+    assert 1 <= len(stub.requests) <= 2
+    assert report.delivered == len(stub.requests)
+    assert "claimed" not in bench.states(stub.url).values()

@@ -33,7 +33,7 @@ from spec_kitty_sync.delivery.settling import (
     sort_results,
 )
 from spec_kitty_sync.delivery.targets import Target, TargetRegistry
-from spec_kitty_sync.errors import DeliveryError, TargetError
+from spec_kitty_sync.errors import DeliveryBlockedError, DeliveryError, TargetError
 
 _WAIT_SLICE_S = 0.2
 _INTERRUPTED = Stop("interrupted", "stopped as asked", "Run `spec-kitty sync now` to go on.")
@@ -229,7 +229,7 @@ class _Drain:
                 chosen = self.selection.next(room)
                 if chosen.held:
                     self._hold(chosen.held)
-                claim = self.ledger.claim(self.run, chosen.seqs) if chosen.seqs else None
+                claim = self._claim(chosen.seqs) if chosen.seqs else None
             if claim is not None or chosen.passes is not None:
                 prepared = _Prepared(chosen, claim)
                 self.unfinished.append(prepared)
@@ -238,6 +238,12 @@ class _Drain:
             if not chosen.held:
                 return None
         return None
+
+    def _claim(self, seqs: Sequence[int]) -> int:
+        try:
+            return self.ledger.claim(self.run, seqs)
+        except DeliveryBlockedError as exc:  # somebody has retired the target meanwhile
+            raise DrainStopped(Stop("retired", exc.message, exc.remedy)) from exc
 
     def _loaded(self, prepared: _Prepared | None) -> _Prepared | None:
         """Read and compress the events whose stored bytes are whole; hold the others."""

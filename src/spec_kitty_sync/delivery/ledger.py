@@ -17,7 +17,7 @@ from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.backoff import pending_delay_ms, transient_delay_ms
 from spec_kitty_sync.delivery.counting import StateKey, shift_counts
-from spec_kitty_sync.delivery.runs import Run, release_claim
+from spec_kitty_sync.delivery.runs import Run, release_claim, retired
 from spec_kitty_sync.delivery.states import DeliveryState, next_state
 from spec_kitty_sync.delivery.targets import Target, check_standing
 from spec_kitty_sync.events.results import BatchResult, Outcome, ResultStatus
@@ -126,7 +126,8 @@ class SqliteLedger:
         ordered = sorted(seqs)
         now_ms = self._clock.now_ms()
         with self._store.transaction() as conn:
-            check_standing(conn, run.target)
+            if not check_standing(conn, run.target).active:
+                raise retired(run.target)
             claim = int(conn.execute(_NEXT_CLAIM).fetchone()[0])
             where = (run.target.target_id, run.target.epoch, now_ms)
             conn.executemany(_CLAIM, ((claim, *span, *where) for span in _spans(ordered)))

@@ -111,11 +111,16 @@ def begin_run(
 
 def _refuse_retired(target: Target) -> None:
     if not target.active:
-        raise DeliveryBlockedError(
-            f"the target {target.url} is retired",
-            remedy=f"Run `spec-kitty sync targets restore {target.target_id}`.",
-            reason="retired",
-        )
+        raise retired(target)
+
+
+def retired(target: Target) -> DeliveryBlockedError:
+    """Return the refusal to deliver to a target that was given up."""
+    return DeliveryBlockedError(
+        f"the target {target.url} is retired",
+        remedy=f"Run `spec-kitty sync targets restore {target.target_id}`.",
+        reason="retired",
+    )
 
 
 def _include(conn: sqlite3.Connection, target: Target, team: str) -> None:

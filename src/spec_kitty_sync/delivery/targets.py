@@ -273,14 +273,16 @@ def same_target(conn: sqlite3.Connection, target: Target) -> Target:
     return _target(row)
 
 
-def check_standing(conn: sqlite3.Connection, target: Target) -> None:
-    """Make sure that what is written for *target* is written for its present epoch.
+def check_standing(conn: sqlite3.Connection, target: Target) -> Target:
+    """Return *target* as of now; what is written for it is written for its present epoch.
 
     Raises:
         TargetChangedError: it is another target's number, or a new epoch began.
     """
-    if same_target(conn, target).epoch != target.epoch:
+    now = same_target(conn, target)
+    if now.epoch != target.epoch:
         raise TargetChangedError(f"another delivery to {target.url} began from the beginning")
+    return now
 
 
 def _url_hash(canonical: str) -> str:
