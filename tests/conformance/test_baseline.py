@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import xml.etree.ElementTree as ET
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,26 @@ def test_run_with_known_failures_ends_with_zero_and_says_so(
         mended = run_pytest(f"--sk-conformance={url}", *options)
     assert mended.returncode == 1
     assert "SKR-IDM-01 fails no more: remove the entry" in mended.stdout
+
+
+def test_known_failure_is_no_red_test_in_junit(run_pytest: RunKit, tmp_path: Path) -> None:
+    """A job that is green by its baseline shows a skipped test, ours and pytest's report alike."""
+    baseline = tmp_path / "known.toml"
+    baseline.write_text(
+        '[[known]]\ncheck = "SKR-IDM-01"\nreason = "no store yet"\nexpires = 2099-01-01\n'
+    )
+    options = ("--sk-profile=first-light", f"--sk-baseline={baseline}", "--junitxml=host.xml")
+    with serving(ForgetfulReceiver()) as url:
+        done = run_pytest(f"--sk-conformance={url}", *options)
+    assert done.returncode == 0, done.stdout
+    for path in (tmp_path / ".sk" / "junit.xml", tmp_path / "host.xml"):
+        root = ET.parse(path).getroot()
+        [suite] = root.iter("testsuite")
+        assert (suite.get("failures"), suite.get("errors")) == ("0", "0"), path
+        [known] = [one for one in root.iter("testcase") if "SKR-IDM-01" in (one.get("name") or "")]
+        skipped = known.find("skipped")
+        assert skipped is not None
+        assert "known failure: no store yet" in (skipped.get("message") or "")
+    [told] = [one for one in ET.parse(tmp_path / ".sk" / "junit.xml").iter("property")
+              if one.get("name") == "sk.known_failure"]  # fmt: skip
+    assert told.get("value") == "known failure: no store yet"

@@ -106,6 +106,14 @@ def compare(
     return Comparison(known, new, tuple(stale))
 
 
+def excuse_of(baseline: Iterable[Known], result: CheckResult, today: date) -> str:
+    """Return why *baseline* excuses *result*; nothing where it does not."""
+    if result.outcome is not Outcome.FAILED:
+        return ""
+    live = (one for one in baseline if one.expires >= today and one.covers(result))
+    return next((one.reason for one in live), "")
+
+
 def _known(entry: TomlTable) -> Known:
     entry.allow(["check", "case", "reason", "expires"])
     for key in ("check", "reason"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from spec_kitty_sync._words import plural
-from spec_kitty_sync.conformance.baseline import BaselineError, compare, load_baseline
+from spec_kitty_sync.conformance.baseline import BaselineError, compare, excuse_of, load_baseline
 from spec_kitty_sync.conformance.capsule import write_capsule
 from spec_kitty_sync.conformance.catalogue import Catalogue
 from spec_kitty_sync.conformance.entry import AnyPrepared, make_folder
@@ -26,11 +26,15 @@ Results = Mapping[tuple[str, str], CheckResult]
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What a run comes to; `exit_code` may excuse known failures, the verdict never does."""
+    """What a run comes to; `exit_code` may excuse known failures, the verdict never does.
+
+    `excused` says of each known failure why it is one.
+    """
 
     verdict: Verdict
     exit_code: int
     notes: tuple[str, ...]
+    excused: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def conclude(
@@ -58,7 +62,8 @@ def conclude(
         known = load_baseline(baseline)
     except BaselineError as exc:
         return Conclusion(verdict, Verdict.INCOMPLETE.exit_code, (*notes, str(exc)))
-    compared = compare(known, results, datetime.now(UTC).date(), missing)
+    today = datetime.now(UTC).date()
+    compared = compare(known, results, today, missing)
     notes += compared.lines
     unrun = len(missing) + sum(one.outcome in OPEN for one in results.values())
     exit_code = verdict.exit_code
@@ -68,7 +73,9 @@ def conclude(
         exit_code = Verdict.INCOMPLETE.exit_code if unrun or partial else 0
         if unrun:
             notes.append(f"baseline: it excuses failures, not the {plural(unrun, 'case')} not run")
-    return Conclusion(verdict, exit_code, tuple(notes))
+    reasons = {key: excuse_of(known, one, today) for key, one in results.items()}
+    excused = {key: reason for key, reason in reasons.items() if reason}
+    return Conclusion(verdict, exit_code, tuple(notes), excused)
 
 
 def write_reports(
@@ -108,7 +115,7 @@ def write_reports(
     texts = {
         "report.json": json.dumps(report, ensure_ascii=False, indent=1) + "\n",
         "report.html": html(report),
-        "junit.xml": junit(report),
+        "junit.xml": junit(report, conclusion.excused),
         "summary.md": markdown(report),
         "badge.svg": badge(report),
     }
