@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from spec_kitty_sync._json import canonical_hash, loads_lenient
+from spec_kitty_sync._words import plural
 from spec_kitty_sync.errors import JsonError
 from spec_kitty_sync.events.lanes import FieldLane, Lane
 from spec_kitty_sync.events.registry import Registry
@@ -22,6 +23,7 @@ FIELD_LANES: Final = frozenset(lane.value for lane in FieldLane)
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LANE_KEYS: Final = ("from_lane", "to_lane")
 _KINDS_SHOWN: Final = 4
+_PLACES_SHOWN: Final = 5
 _REPR: Final = re.compile(r"^(UUID\(|<[\w.]+ object|datetime\.|PosixPath\()|^(None|True|False)$")
 _BATCH_HEAD: Final = re.compile(r'\s*\{\s*"events"\s*:\s*\[\s*')
 _BETWEEN: Final = re.compile(r"[\s,]*")
@@ -217,7 +219,10 @@ def summed_up(breaches: Sequence[Breach], total: int) -> str:
     told = sorted(kinds.values(), key=len, reverse=True)
     parts = [_told(group) for group in told[:_KINDS_SHOWN]]
     if len(told) > _KINDS_SHOWN:
-        parts.append(f"{len(told) - _KINDS_SHOWN} other kinds")
+        rest = [group[0].event.where for group in told[_KINDS_SHOWN:]]
+        places = ", ".join(rest[:_PLACES_SHOWN]) + (" …" if len(rest) > _PLACES_SHOWN else "")
+        more = plural(len(rest), "other kind")
+        parts.append(f"{more} ({places}): `spec-kitty diagnose` tells every one")
     return f"{events} of {total} events: " + "; ".join(parts)
 
 
