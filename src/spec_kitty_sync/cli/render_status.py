@@ -67,7 +67,7 @@ def _where(report: StatusReport) -> Iterator[str]:
         team = f", team {auth.team}" if auth.team else ""
         yield _field("login", f"{auth.user}{team}{'' if auth.authenticated else ' (expired)'}")
     if authority.token_variable and authority.resolved_server_url:
-        yield _field("token", f"that of {authority.token_variable}, whoever it belongs to")
+        yield _field("token", f"from {authority.token_variable}; a login is not used")
     yield from _delivering(report)
     yield from _connection(report)
 
