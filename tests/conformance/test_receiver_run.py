@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -34,6 +35,13 @@ def test_run_against_forgetful_receiver_says_what_it_forgets(run_pytest: RunKit)
         "verdict: not conformant",
     ):
         assert piece in done.stdout
+
+
+def test_command_sums_up_failures_by_check(run_command: RunKit) -> None:
+    """The last lines name the checks that failed, not the place where the kit is installed."""
+    with serving(ForgetfulReceiver()) as url:
+        done = run_command("receiver", url, "--only", "SKR-IDM-01")
+    assert re.search(r"^FAILED SKR-IDM-01\b", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_run_never_prints_the_token(run_pytest: RunKit) -> None:

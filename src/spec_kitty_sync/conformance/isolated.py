@@ -45,7 +45,8 @@ def run_isolated(
             remedy="Run `pip install pytest-xdist`, or leave --workers out.",
         )
     command = [sys.executable, "-m", "pytest", "-c", str(shared_path("conformance", "pytest.ini"))]
-    command += ["--noconftest", "-p", _PLUGIN]
+    # The names of failed checks are shown relative to the root: there they need no path.
+    command += ["--noconftest", "-p", _PLUGIN, "--rootdir", os.getcwd()]
     if url:
         command.append(f"--sk-conformance={url}")
     for name, value in (options or {}).items():

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,7 @@ class ConformanceRun:
         """Print SHOULD findings, what did not run, the verdict and where the reports are."""
         if self.conclusion is None:
             return
+        _name_by_check(terminalreporter)
         warnings = [one for one in self.results.values() if one.outcome is Outcome.WARNING]
         if warnings:
             terminalreporter.section("SHOULD findings")
@@ -233,6 +235,13 @@ class ConformanceRun:
             terminalreporter.line(
                 f"reports: {self.written[1]} and {self.written[0].name} beside it"
             )
+
+
+def _name_by_check(terminalreporter: Any) -> None:
+    """Let pytest's own summary, which comes last, name checks and not where the kit lies."""
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if hasattr(report, "spec_kitty"):
+            report.nodeid = report.nodeid.rpartition("::")[2]
 
 
 def _interference(config: pytest.Config) -> list[str]:
