@@ -12,6 +12,8 @@ import pytest
 from kit_runs import RunKit, clean_environment
 from plain_receiver import ForgetfulReceiver, PlainReceiver, serving
 
+from spec_kitty_sync.conformance.catalogue import load_catalogue
+
 
 def test_run_from_empty_folder_collects_the_packaged_suite(run_pytest: RunKit) -> None:
     """`pytest --sk-conformance=URL` without a path judges the receiver from any folder."""
@@ -42,6 +44,17 @@ def test_command_sums_up_failures_by_check(run_command: RunKit) -> None:
     with serving(ForgetfulReceiver()) as url:
         done = run_command("receiver", url, "--only", "SKR-IDM-01")
     assert re.search(r"^FAILED SKR-IDM-01\b", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_run_says_all_that_was_not_asked(run_command: RunKit) -> None:
+    """Every capability that is not declared stands in the conclusion; durability by its name."""
+    rows = load_catalogue().requirements
+    gates = {row.capability: row.id for row in rows if row.capability not in {"", "auth"}}
+    with serving(PlainReceiver()) as url:
+        done = run_command("receiver", url, "--only", ",".join(gates.values()))
+    for capability in gates:
+        assert f": the receiver does not declare '{capability}'" in done.stdout
+    assert "durability was not asked: the receiver does not declare 'restart-hook'" in done.stdout
 
 
 def test_run_never_prints_the_token(run_pytest: RunKit) -> None:

@@ -55,6 +55,7 @@ def conclude(
         notes.append(f"{plural(len(missing), 'selected case')} left no result: {cause}")
     if partial:
         notes.append("only chosen checks ran, which says nothing about the whole")
+    notes += _durability(prepared, results)
     baseline = prepared.options.baseline
     if baseline is None:
         return Conclusion(verdict, verdict.exit_code, tuple(notes))
@@ -76,6 +77,14 @@ def conclude(
     reasons = {key: excuse_of(known, one, today) for key, one in results.items()}
     excused = {key: reason for key, reason in reasons.items() if reason}
     return Conclusion(verdict, exit_code, tuple(notes), excused)
+
+
+def _durability(prepared: AnyPrepared, results: Results) -> list[str]:
+    """Say that nobody asked whether events survive a restart, where nobody could."""
+    ids = {row.id for row in prepared.rows() if row.capability == "restart-hook"}
+    asked = [one for one in results.values() if one.check_id in ids]
+    reasons = {one.reason for one in asked if one.outcome is Outcome.NOT_APPLICABLE}
+    return [f"durability was not asked: {reason}" for reason in sorted(reasons)]
 
 
 def write_reports(

@@ -73,7 +73,8 @@ def summary_lines(
     for outcome in (Outcome.NOT_RUN, Outcome.NOT_APPLICABLE):
         reasons = Counter(one.reason for one in results.values() if one.outcome is outcome)
         word = outcome.value.replace("_", " ")
-        told = reasons.most_common(_REASONS_SHOWN)
+        # What was never asked is what a verdict does not say: all of it is told.
+        told = reasons.most_common(_REASONS_SHOWN if outcome is Outcome.NOT_RUN else None)
         lines += [f"{word} ({count}): {reason}" for reason, count in told]
         if others := len(reasons) - len(told):
             rest = reasons.total() - sum(count for _, count in told)
