@@ -313,6 +313,12 @@ STORING: Mapping[str, Fault] = MappingProxyType(
             "characters outside ASCII are lost",
             _storing(lambda inner: _Edits(inner, rb"\\u[0-9a-fA-F]{4}|[\x80-\xff]", b"?")),
         ),
+        "rounds-large-numbers": Fault(
+            "integers of more than fifteen digits lose the last one",
+            _storing(
+                lambda inner: _Edits(inner, rb"([:\[,]\s*\d{15,18})\d(?=\s*[,\]}])", rb"\g<1>0")
+            ),
+        ),
         # batches
         "all-or-nothing": Fault("one bad event refuses the batch", verdicts(_all_or_nothing)),
         "stops-at-first-bad": Fault(
