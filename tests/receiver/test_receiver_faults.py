@@ -63,7 +63,7 @@ def envelopes() -> list[Any]:
         {"project_uuid": "7c9e6679742540de944be07fc1f90ae7"}, {"aggregate_type": "Nothing"},
         {"causation_id": "x"}, {"causation_id": ulid(77)}, {"causation_id": ...},
         {"project_slug": None}, {"correlation_id": ...}, {"schema_version": "3.0.0"},
-        {"build_id": "b"}, {"team_slug": "team-b"}, {"project_slug": "üñ"},
+        {"build_id": "b"}, {"team_slug": "team-b"}, {"project_slug": "üñ", "x_big": [2**53 + 1]},
         {"project_slug": "\x00"}, {"project_slug": "\ud800"}, {"project_slug": "x" * 300_000},
         {"causation_id": ulid(77) + "\n"}, {"correlation_id": "x"}, {"schema_version": "1.0.0\n"},
     ]  # fmt: skip
