@@ -128,6 +128,8 @@ def test_interrupted_run_keeps_its_number_and_says_so(tmp_path: Path, to_group: 
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A test run in the background ignores Ctrl-C, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert receiver.reached.wait(60)
         if to_group:

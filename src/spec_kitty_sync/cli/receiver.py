@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _COUNT = Whole(1, 2**31 - 1)
 _SECONDS = Seconds(min_open=True)
-_LIFETIME = Whole(1, 1_000_000_000)
+_LIFETIME = Whole(0, 1_000_000_000)
 _PUBLIC_URL = re.compile(r"https?://([\w.\-]+|\[[\da-fA-F:]+\])(:\d{1,5})?/?", re.ASCII)
 
 

@@ -76,7 +76,9 @@ def _run(command: list[str], environ: dict[str, str]) -> int:
         child.send_signal(number)
 
     numbers = [getattr(signal, name) for name in _STOPS if hasattr(signal, name)]
-    before = {number: signal.signal(number, pass_on) for number in numbers}
+    # What was ignored from the start, as by nohup, the child ignores too.
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heard}
     try:
         code = child.wait()
     finally:
