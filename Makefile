@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-JOBS   ?= auto
+# One more than processors: many tests wait for servers, processes and disks.
+JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Thousands of short processes start here: without bytecode each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -90,6 +90,8 @@ class LiveEndpoint:
         """Settle one event; *own* holds the ids that need not be passed back to their sender."""
         verdict = self._receiver.judge(principal, element)
         name = element.event_id or ""
+        # Sent again before it was passed over, an event is still its sender's own.
+        known = name in own
         own.add(name)
         stored = False
         try:
@@ -97,7 +99,7 @@ class LiveEndpoint:
             stored = result.status in ("success", "pending")
             return result
         finally:
-            if not stored:
+            if not stored and not known:
                 own.discard(name)
 
     async def _pass_on(
