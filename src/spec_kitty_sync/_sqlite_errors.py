@@ -29,7 +29,7 @@ def translate(exc: sqlite3.Error | UnicodeDecodeError, path: Path | str) -> Stor
     name, text = _name(exc), f"{path}: {exc}"
     if name.startswith("SQLITE_FULL"):
         return StoreFullError(text, path=str(path))
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if is_busy(exc):
         return StoreBusyError(text, path=str(path))
     if _damaged(exc):
         return corrupt(text, Path(path))
@@ -40,6 +40,11 @@ def translate(exc: sqlite3.Error | UnicodeDecodeError, path: Path | str) -> Stor
     if is_io_error(exc):
         return StoreDiskError(text, path=str(path))
     return StoreError(text, path=str(path))
+
+
+def is_busy(exc: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Whether another connection stood in the way, so that a second attempt may do."""
+    return _name(exc).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def is_io_error(exc: sqlite3.Error | UnicodeDecodeError) -> bool:

@@ -6,6 +6,7 @@ The settings and their reasons: docs/architecture.md, "The store".
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from spec_kitty_sync._sqlite import BUSY_TIMEOUT_S, Store
 from spec_kitty_sync._sqlite_errors import (
     OPENING_ERRORS,
     check_place,
+    is_busy,
     move_database,
     size_of,
     translate,
@@ -25,6 +27,7 @@ from spec_kitty_sync.errors import StoreVersionError
 
 APPLICATION_ID = 0x534B5331  # "SKS1"
 CHECKPOINT_PAGES = 1000  # 4 MiB: the log is checkpointed by the commit that exceeds it
+_SWITCH_PAUSE_S = 0.002
 Synchronous = Literal["FULL", "NORMAL"]
 
 
@@ -193,13 +196,30 @@ def _marks(conn: sqlite3.Connection) -> tuple[int, int, bool]:
 
 
 def _configure(conn: sqlite3.Connection, synchronous: Synchronous) -> None:
-    conn.execute("PRAGMA journal_mode=WAL")
+    _use_log(conn)
     conn.execute(f"PRAGMA synchronous={synchronous}")
     conn.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     conn.execute("PRAGMA foreign_keys=ON")
     conn.execute("PRAGMA trusted_schema=OFF")
     conn.execute("PRAGMA cell_size_check=ON")
     conn.execute("PRAGMA mmap_size=0")
+
+
+def _use_log(conn: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, as every first opener of a new file does.
+
+    Where another process is switching in this moment, SQLite gives up at once: its own patience
+    does not cover that. So the patience is ours.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            conn.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if not is_busy(exc) or time.monotonic() > deadline:
+                raise
+        time.sleep(_SWITCH_PAUSE_S)
 
 
 def _upgrade(store: Store, steps: Sequence[str]) -> None:
