@@ -13,6 +13,7 @@ from spec_kitty_sync.conformance.producer_events import Breach, Captured
 from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed, note
 from spec_kitty_sync.conformance.stub import per_event, rejected
 from spec_kitty_sync.conformance.suite import Case, check, rows
+from spec_kitty_sync.conformance.trial import Ran
 from spec_kitty_sync.events.registry import default_registry
 
 DAY_MS = 86_400_000
@@ -117,6 +118,13 @@ def bytes_stay_on_every_send(t: ProducerTrial, case: Case) -> None:
         )
 
 
+def ids_of_all(t: ProducerTrial, ran: Sequence[Ran]) -> list[str]:
+    """Return the ids that processes printed which ran at once; ask that each of them worked."""
+    for done in ran:
+        t.expect_exit(done, {0}, "processes that capture at once all capture")
+    return [one for done in ran for one in t.ids_in(done)]
+
+
 @check("SKP-EVT-06", *rows("restart", "parallel", "by-turns", "two-projects"))
 def clock_increases(t: ProducerTrial, case: Case) -> None:
     if case.name == "by-turns" and not t.has("bulk"):
@@ -130,11 +138,11 @@ def clock_increases(t: ProducerTrial, case: Case) -> None:
         ids += [t.emit_id(note("third")), t.emit_id(note("fourth"))]
     elif case.name == "by-turns":
         texts = [t.lines([note(word), note(f"{word} again")]).split(b"\n") for word in ("a", "b")]
-        ids = [one for done in t.run_by_turns("emit_many", texts) for one in t.ids_in(done)]
+        ids = ids_of_all(t, t.run_by_turns("emit_many", texts))
     else:
         children = [t.start("emit", values=t.about("WP01")) for _ in range(4)]
         ran = [t.finish(one, "emit", stdin=t.payload(), note="four at once") for one in children]
-        ids = [one for done in ran for one in t.ids_in(done)]
+        ids = ids_of_all(t, ran)
     t.drain()
     hold(t, rules.clock_breaches, "no two events of one node with the same clock")
     clocks = {body.get("event_id"): body.get("lamport_clock") for body in t.bodies()}

@@ -109,6 +109,15 @@ def project(conn: sqlite3.Connection) -> str | None:
     return file.read_text(encoding="ascii")
 
 
+def be_alone() -> None:
+    """End with an error where another process is at work."""
+    STATE["alone"] = STATE.get("alone") or (HOME / "alone").open("w")
+    try:
+        fcntl.flock(STATE["alone"], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("database is locked")
+
+
 def append(conn: sqlite3.Connection, told: dict) -> str:
     """Store one event and return its id."""
     payload = told["payload"]
@@ -118,6 +127,8 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
     if payload.get("to_lane") == "doing" and not on("writes-the-alias"):
         payload = {**payload, "to_lane": "in_progress"}
     payload = altered(payload)
+    if on("captures-alone"):
+        be_alone()
     place = None
     if on("numbers-by-hand"):
         place = conn.execute("SELECT coalesce(max(seq), 0) + 1 FROM event").fetchone()[0]
