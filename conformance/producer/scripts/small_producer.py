@@ -109,8 +109,10 @@ def project(conn: sqlite3.Connection) -> str | None:
     return file.read_text(encoding="ascii")
 
 
-def be_alone() -> None:
-    """End with an error where another process is at work."""
+def turn_others_away() -> None:
+    """End with an error where another process is at work, if that is the fault."""
+    if not on("captures-alone"):
+        return
     STATE["alone"] = STATE.get("alone") or (HOME / "alone").open("w")
     try:
         fcntl.flock(STATE["alone"], fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,8 +129,7 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
     if payload.get("to_lane") == "doing" and not on("writes-the-alias"):
         payload = {**payload, "to_lane": "in_progress"}
     payload = altered(payload)
-    if on("captures-alone"):
-        be_alone()
+    turn_others_away()
     place = None
     if on("numbers-by-hand"):
         place = conn.execute("SELECT coalesce(max(seq), 0) + 1 FROM event").fetchone()[0]
