@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -59,17 +60,24 @@ def open_store(
         )
 
     conn = connect()
-    try:
+    with _closed_on_error(conn, path):
         lock = WriterLock(path.with_name(path.name + ".lock"))
         store = Store(path, conn, writing=lock, connect=connect)
         _upgrade(store, steps)
-    except sqlite3.Error as exc:
+    return store
+
+
+@contextmanager
+def _closed_on_error(conn: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Close *conn* when the block fails; what SQLite said becomes a store error."""
+    try:
+        yield
+    except OPENING_ERRORS as exc:
         conn.close()
         raise translate(exc, path) from exc
     except BaseException:
         conn.close()
         raise
-    return store
 
 
 def _connect_writer(
@@ -89,17 +97,11 @@ def _connect_writer(
         )
     except sqlite3.Error as exc:
         raise translate(exc, path) from exc
-    try:
+    with _closed_on_error(conn, path):
         check_ours(conn, path, newest)
         _configure(conn, synchronous)
         if on_connect is not None:
             on_connect(conn)
-    except OPENING_ERRORS as exc:
-        conn.close()
-        raise translate(exc, path) from exc
-    except BaseException:
-        conn.close()
-        raise
     return conn
 
 
@@ -115,7 +117,7 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
     if not size_of(path):
         return None
     conn = _connect_reader(path)
-    try:
+    with _closed_on_error(conn, path):
         version = check_ours(conn, path, len(steps))
         if version == 0:
             conn.close()
@@ -126,12 +128,6 @@ def open_reader(path: Path, steps: Sequence[str]) -> Store | None:
                 remedy="Run `spec-kitty sync now` once: it brings the file up to date.",
             )
         conn.execute("PRAGMA query_only=ON")
-    except OPENING_ERRORS as exc:
-        conn.close()
-        raise translate(exc, path) from exc
-    except BaseException:
-        conn.close()
-        raise
     return Store(path, conn)
 
 
