@@ -71,6 +71,13 @@ def refused_for_good(desk: Desk, receiver: SmallReceiver) -> None:
     receiver.judge = reject("too odd", "odd", status="failed_permanent")
 
 
+def bad_at_both_ends(desk: Desk, receiver: SmallReceiver) -> None:
+    for number, about in ((1, "WP66"), (2, "WP02"), (3, "WP66")):
+        desk.put(make_event(number, aggregate_id=about))
+    desk.run("sync", "server", receiver.url)
+    receiver.chokes_on = "WP66"
+
+
 def stalled(desk: Desk, receiver: SmallReceiver) -> None:
     one_event(desk, receiver)
     desk.run("sync", "now")
@@ -218,6 +225,7 @@ TROUBLES = [
     Trouble("parked", parked, CHECK, "parked_events", mend=mends),
     Trouble("rejected", rejected, NOW, "rejected", CORRECT, mend=mends, every=True),
     Trouble("refused for good", refused_for_good, NOW, "terminal_failed", CORRECT, mend=mends),
+    Trouble("bad at both ends", bad_at_both_ends, NOW, "receiver_refuses_all", CORRECT),
     Trouble("stalled", stalled, CHECK, "stalled"),
     Trouble("old queue", old_rows, CHECK, "legacy_rows_waiting"),
     Trouble("conflict", conflict, CHECK, "migration_conflicts", CORRECT, every=True),

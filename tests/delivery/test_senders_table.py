@@ -230,6 +230,7 @@ def test_receiver_that_refuses_everything_stops_the_drain(bench, stub):
     report = bench.drain(stub.url)
     assert (report.stop.code, report.stop.http_status) == ("receiver_refuses_all", 400)
     assert report.stop.server_words == "unknown API version"
+    assert all(asked in report.stop.message for asked in (ids[0], ids[-1]))
     assert report.not_sent == 50
     assert len(stub.requests) == 3
     assert counts_untouched(bench, stub.url)

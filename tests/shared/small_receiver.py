@@ -27,12 +27,13 @@ def reject(reason: str, category: str, *, status: str = "rejected") -> Callable[
 
 class SmallReceiver:
     """Answers batches with `judge`, or all of them with `answer` (status, body, headers), or with
-    the bytes of `page` (status, page)."""
+    the bytes of `page` (status, page). A batch that holds the text `chokes_on` gets a bare 400."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.judge: Callable[[dict[str, Any]], Verdict] = accept
         self.answer: tuple[int, dict[str, Any], dict[str, str]] | None = None
         self.page: tuple[int, bytes] | None = None
+        self.chokes_on = ""
         self.says_of_itself = {"environment_name": "small"}
         self.token: str | None = None
         self.logins = 0
@@ -96,6 +97,8 @@ class SmallReceiver:
         if self.answer is not None:
             return self.answer
         events = document["events"]
+        if self.chokes_on and self.chokes_on in json.dumps(events):
+            return 400, {"error": "bad request", "details": "bad request"}, {}
         if events:
             self.arrived.set()
             self.go_on.wait(20)

@@ -194,7 +194,7 @@ class Settling:
         """Ask the first event alone, then the last: is the request at fault, or an event?"""
         first, middle, last = part.events[:1], part.events[1:-1], part.events[1:][-1:]
         if not last:
-            raise DrainStopped(_refuses_all(answer))
+            raise DrainStopped(_refuses_all(answer, first))
         first_reply = self.send(first)
         first_answer = self._answer(Part(first, reply=first_reply))
         if not isinstance(first_answer, Refused):
@@ -204,7 +204,7 @@ class Settling:
         last_reply = self.send(last)
         last_answer = self._answer(Part(last, reply=last_reply))
         if isinstance(last_answer, Refused) and last_answer.words == first_answer.words:
-            raise DrainStopped(_refuses_all(last_answer))
+            raise DrainStopped(_refuses_all(last_answer, first + last))
         self._parts.appendleft(Part(last, reply=last_reply))
         if middle:
             self._parts.appendleft(Part(middle))
@@ -337,11 +337,15 @@ def _stop_of(answer: Fatal) -> Stop:
     return Stop(answer.code, message, answer.remedy, answer.status, answer.words)
 
 
-def _refuses_all(answer: Refused) -> Stop:
+def _refuses_all(answer: Refused, asked: Sequence[WireEvent]) -> Stop:
+    ids = " and ".join(event.event_id for event in asked)
+    alone = f"{ids}, each alone, with the same words" if len(asked) > 1 else f"{ids} alone"
     return Stop(
         "receiver_refuses_all",
-        "the receiver refuses every request with the same words; no event is blamed",
-        "Check that `spec-kitty sync server` names an event receiver, and what it says.",
+        f"the receiver refuses {alone}: the request is taken to be at fault, no event is blamed",
+        "Check that `spec-kitty sync server` names an event receiver. Where its words are about "
+        "the event: correct it with `spec-kitty sync replace EVENT_ID --file FILE`, or give it up with "
+        "`spec-kitty sync discard EVENT_ID --reason TEXT`.",
         answer.status,
         answer.words,
     )
