@@ -344,8 +344,8 @@ def _refuses_all(answer: Refused, asked: Sequence[WireEvent]) -> Stop:
         "receiver_refuses_all",
         f"the receiver refuses {alone}: the request is taken to be at fault, no event is blamed",
         "Check that `spec-kitty sync server` names an event receiver. Where its words are about "
-        "the event: correct it with `spec-kitty sync replace EVENT_ID --file FILE`, or give it up with "
-        "`spec-kitty sync discard EVENT_ID --reason TEXT`.",
+        "the event: correct it with `spec-kitty sync replace EVENT_ID --file FILE`, or give it up "
+        "with `spec-kitty sync discard EVENT_ID --reason TEXT`.",
         answer.status,
         answer.words,
     )
