@@ -72,7 +72,7 @@ def test_killed_drain_frees_the_lock_and_loses_nothing(bench, stub):
     victim.communicate()
     began = time.monotonic()
     report = bench.drain(stub.url)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert report.selected >= 30
     assert set(stub.seen_ids) == set(ids)
     assert find_faults(bench.store) == []

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -84,8 +85,10 @@ def test_workers_finish_what_has_begun_before_they_end(team: Server) -> None:
     connection.putrequest("POST", "/api/v1/events/batch/")
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Content-Length", str(len(body)))
-    connection.endheaders(body[:10])
-    time.sleep(0.3)  # so that a worker has begun
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 100"  # a worker has begun
+    connection.send(body[:10])
     assert team.process is not None
     team.process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
