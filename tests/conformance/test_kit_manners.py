@@ -56,22 +56,25 @@ def test_answer_that_drips_ends_at_the_deadline() -> None:
     assert done.broke == "no complete answer within 0.6 s"
 
 
-def test_early_answer_to_a_long_request_is_read() -> None:
-    """A server that refuses before it has read everything is still heard."""
+@pytest.mark.parametrize("closes", [True, False])
+def test_early_answer_to_a_long_request_is_read(closes: bool) -> None:
+    """A server that refuses before it has read everything is still heard, if it closes or not."""
     listener = socket.create_server(("127.0.0.1", 0))
+    heard = threading.Event()
 
     def refuse() -> None:
         client, _ = listener.accept()
         client.recv(1000)
         client.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
-        client.shutdown(socket.SHUT_WR)
-        time.sleep(0.2)
+        if not closes:
+            heard.wait(60)
         client.close()
 
     thread = threading.Thread(target=refuse, daemon=True)
     thread.start()
     client = Client(Address.parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), 2)
     done = client.send(Request("POST", "/", body=b"x" * 20_000_000), fresh=True)
+    heard.set()
     thread.join(5)
     listener.close()
     assert done.response is not None, done.broke

@@ -224,8 +224,9 @@ def _write(connection: http.client.HTTPConnection, request: Request, chunked: bo
         connection.putheader("Content-Length", str(len(request.body)))
     try:
         connection.endheaders(body, encode_chunked=chunked)
-    except (BrokenPipeError, ConnectionResetError):
-        # A receiver may answer before it has read everything; its answer is already here.
+    except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        # A receiver may answer before it has read everything, and read no further; its answer is
+        # already here.
         if not _readable(connection, 1.0):
             raise
 
