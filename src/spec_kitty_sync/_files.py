@@ -162,8 +162,13 @@ def move_away(*paths: Path) -> str:
     """Return the remedy for files that are in the way: nothing of them is lost."""
     import shlex  # only remedies quote
 
-    moves = (shlex.join(["mv", str(p), str(p.with_name(f"damaged-{p.name}"))]) for p in paths)
+    moves = (shlex.join(["mv", str(p), str(moved_away(p))]) for p in paths)
     return f"Move what is there away: {', '.join(f'`{move}`' for move in moves)}."
+
+
+def moved_away(path: Path) -> Path:
+    """Return where the remedy of `move_away` puts *path*."""
+    return path.with_name(f"damaged-{path.name}")
 
 
 def _check_owner(path: Path) -> None:

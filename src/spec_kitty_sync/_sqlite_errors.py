@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from spec_kitty_sync._files import disk_error, make_writable, move_away
+from spec_kitty_sync._files import disk_error, make_writable, move_away, moved_away
 from spec_kitty_sync.errors import (
     StoreBusyError,
     StoreCorruptError,
@@ -91,7 +91,15 @@ def _no_handles() -> OSError | None:
 def corrupt(text: str, path: Path) -> StoreCorruptError:
     """Return the error with both ways out: a backup, or a new beginning that keeps what is left."""
     remedy = f"{StoreCorruptError.default_remedy} Without one, begin anew. {move_database(path)}"
+    if size_of(path):
+        remedy += f" What it still gives comes back with {_read_again(path)}."
     return StoreCorruptError(text, remedy=remedy, path=str(path))
+
+
+def _read_again(path: Path) -> str:
+    import shlex  # only remedies quote
+
+    return f"`spec-kitty sync migrate --from {shlex.quote(str(moved_away(path)))}`"
 
 
 def move_database(path: Path) -> str:

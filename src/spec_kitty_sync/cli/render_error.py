@@ -13,6 +13,7 @@ from spec_kitty_sync.errors import SpecKittyError
 
 _KEPT = "\t"
 _LONGEST = 600
+_LONGEST_REMEDY = 4_000  # names commands with long paths, and half a command is none
 
 
 def visible(text: str) -> str:
@@ -89,13 +90,14 @@ def report_os_error(exc: OSError, *, as_json: bool) -> int:
 
 
 def _print_line(message: str, remedy: str) -> None:
-    click.echo(f"error: {_readable(message)} — {_readable(remedy)}", err=True)
+    shown = _readable(message, _LONGEST), _readable(remedy, _LONGEST_REMEDY)
+    click.echo("error: {} — {}".format(*shown), err=True)
 
 
-def _readable(text: str) -> str:
+def _readable(text: str, longest: int) -> str:
     """Return *text* visible, without the middle of what nobody reads to its end."""
     shown = visible(text)
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 100]} […] {shown[-100:]}"
+    return shown if len(shown) <= longest else f"{shown[: longest - 100]} […] {shown[-100:]}"
 
 
 def _print_object(

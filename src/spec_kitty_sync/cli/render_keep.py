@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from spec_kitty_sync.cli.render_error import visible
 from spec_kitty_sync.cli.render_words import size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from spec_kitty_sync.event_journal.retention import Removed
     from spec_kitty_sync.sync.backup import BackupReport, RestoreReport
     from spec_kitty_sync.sync.retaining import Exported, GcResult, Verified
@@ -197,6 +200,15 @@ def restored(done: RestoreReport, *, as_json: bool) -> int:
     if done.discarded:
         say(f"{plural(done.discarded, 'event')} discarded since the backup: not brought back")
     if done.set_aside is not None:
-        say(f"the journal as it was before is in {done.set_aside}")
+        _set_aside(done.set_aside, damaged=done.damaged)
     say("Every target is delivered to anew; what it has already, it calls a duplicate.")
     return 0
+
+
+def _set_aside(path: Path, *, damaged: bool) -> None:
+    """Say where the journal as it was before is, and what only that may hold."""
+    say(f"the journal as it was before is in {path}")
+    if damaged:
+        say("It was damaged: events that are newer than the backup may be in that file alone.")
+        say(f"  → `spec-kitty sync migrate --from {shlex.quote(str(path))}` brings those that can")
+        say("    still be read.")

@@ -61,7 +61,8 @@ class RestoreReport:
     """What a restore did. `carried_over` events were newer than the backup and are kept.
 
     `replaced` and `discarded` count events of the backup that were corrected since, and stay so.
-    `set_aside` is a copy of the database as it was before, None if there was none.
+    `set_aside` is a copy of the database as it was before, None if there was none; if it is
+    `damaged`, events that were newer than the backup can be in it alone.
     """
 
     source: Path
@@ -70,6 +71,7 @@ class RestoreReport:
     replaced: int
     discarded: int
     set_aside: Path | None
+    damaged: bool = False
 
 
 def back_up(home: Home, target: Path) -> BackupReport:
@@ -168,6 +170,7 @@ def restore(
         replaced=merged.replaced,
         discarded=merged.discarded,
         set_aside=aside,
+        damaged=present is None and aside is not None,
     )
 
 

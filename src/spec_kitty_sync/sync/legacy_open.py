@@ -23,6 +23,7 @@ from spec_kitty_sync._sqlite_open import APPLICATION_ID
 from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.sync.legacy_sources import (
     LegacySource,
+    SourceKind,
     ignore_command,
     quoted,
     shown_path,
@@ -34,6 +35,7 @@ SQLITE_MAGIC = b"SQLite format 3\x00"
 # Python cannot decode a message in which SQLite quotes the bytes of a damaged schema.
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _COPIED_SIDECARS = ("-wal", "-journal")  # the -shm index is rebuilt from the log
+_IN_USE = "journal.db"  # under this name a home's journal is open, or may be at any moment
 _CHUNK = 1 << 20
 _PAGE_SIZE = 4096
 _ROOM = "See that the disk works and has room, then run the same command again."
@@ -189,7 +191,8 @@ def _starts_reading(conn: sqlite3.Connection) -> bool:
 
 
 def _checked(source: LegacySource, conn: sqlite3.Connection, fingerprint: bytes) -> OpenedSource:
-    if conn.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+    set_aside = source.kind is SourceKind.NAMED and source.path.name != _IN_USE
+    if not set_aside and conn.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
         raise source_error(
             source.path,
             "our_store",

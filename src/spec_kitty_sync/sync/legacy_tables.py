@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Final
 
+from spec_kitty_sync.sync.aside_rows import aside_rows, is_own_journal
 from spec_kitty_sync.sync.legacy_sources import LegacyRow
 
 EVENT_TABLES: Final = ("queue", "event_journal", "journal_entries")
@@ -39,7 +40,7 @@ def read_table(conn: sqlite3.Connection, table: str) -> Iterator[LegacyRow]:
         case "queue":
             return queue_rows(conn)
         case "event_journal":
-            return _journal_rows(conn)
+            return aside_rows(conn) if is_own_journal(conn) else _journal_rows(conn)
         case _:
             return _project_rows(conn)
 
