@@ -1,4 +1,4 @@
-"""A receiver that one event kills: a payload of null ends its process before the answer."""
+"""A receiver that one event kills: a payload of null ends it, at once or once it has answered."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ _HERE = Path(__file__).resolve().parent
 
 
 class MortalReceiver(PlainReceiver):
-    """Dies of an event without anything in its payload."""
+    """Dies of an event without anything in its payload; *late*: once it has answered."""
+
+    def __init__(self, *, late: bool) -> None:
+        super().__init__()
+        self.late = late
 
     def take(self, event: dict[str, Any]) -> dict[str, Any]:
         """Store one event, or die of it."""
         if event.get("payload", {}) is None:
-            os._exit(1)
+            self.last_answer = self.late or os._exit(1)
         missing = [name for name in _FIELDS if event.get(name) is None]
         if missing:
             error = f"{missing[0]} is missing"
@@ -34,12 +38,12 @@ class MortalReceiver(PlainReceiver):
 
 
 @contextmanager
-def mortal_receiver(*, comes_back: bool = False) -> Iterator[str]:
+def mortal_receiver(*, comes_back: bool = False, late: bool = False) -> Iterator[str]:
     """Yield the URL of a mortal receiver in a process of its own.
 
     With *comes_back* a supervisor starts it again on the same port, as often as it dies.
     """
-    first = _start("0")
+    first = _start("0", late)
     running = [first]
     assert first.stdout is not None
     url = first.stdout.readline().strip()
@@ -49,7 +53,7 @@ def mortal_receiver(*, comes_back: bool = False) -> Iterator[str]:
         while comes_back and not over.is_set():
             running[-1].wait()
             if not over.is_set():
-                running.append(_start(url.rpartition(":")[2]))
+                running.append(_start(url.rpartition(":")[2], late))
 
     supervisor = threading.Thread(target=supervise)
     supervisor.start()
@@ -65,10 +69,10 @@ def mortal_receiver(*, comes_back: bool = False) -> Iterator[str]:
             process.communicate()
 
 
-def _start(port: str) -> subprocess.Popen[str]:
+def _start(port: str, late: bool) -> subprocess.Popen[str]:
     here = os.pathsep.join([*sys.path, str(_HERE)])
     return subprocess.Popen(
-        [sys.executable, __file__, port],
+        [sys.executable, __file__, port, *["late"] * late],
         env=clean_environment(PYTHONPATH=here),
         stdout=subprocess.PIPE,
         text=True,
@@ -76,6 +80,6 @@ def _start(port: str) -> subprocess.Popen[str]:
 
 
 if __name__ == "__main__":
-    with serving(MortalReceiver(), port=int(sys.argv[1])) as address:
+    with serving(MortalReceiver(late="late" in sys.argv), port=int(sys.argv[1])) as address:
         print(address, flush=True)
         threading.Event().wait()

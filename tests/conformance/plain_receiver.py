@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,13 @@ _REQUIRED = {found.event_type: set(found.required) for found in EXAMPLES if not 
 
 
 class PlainReceiver:
-    """Keeps ids in a dictionary; `remembers = False` makes it forget them."""
+    """Keeps ids in a dictionary; `remembers = False` makes it forget them.
+
+    With `last_answer` it takes no connection any more, and its process ends with that answer.
+    """
 
     remembers = True
+    last_answer = False
     health: ClassVar[dict[str, Any]] = {"status": "ok"}
 
     def __init__(self) -> None:
@@ -84,11 +89,17 @@ def serving(receiver: PlainReceiver, *, port: int = 0) -> Iterator[str]:
 
         def reply(self, status: int, answer: Any) -> None:
             data = json.dumps(answer).encode()
+            if receiver.last_answer:
+                self.server.socket.close()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
+            if receiver.last_answer:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(data)
+            if receiver.last_answer:
+                os._exit(1)
 
         def log_message(self, *args: object) -> None:
             pass

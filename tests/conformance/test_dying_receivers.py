@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -41,3 +42,26 @@ def test_receiver_that_dies_of_an_event_is_not_conformant(
     with mortal_receiver(comes_back=True) as url:
         again = run_command("replay", str(capsule), "--to", url)
     assert again.returncode == 1, again.stdout + again.stderr
+
+
+def test_receiver_that_dies_after_its_answer_leaves_a_suspect(
+    run_command: RunKit, tmp_path: Path
+) -> None:
+    """The report names the last answered request, shows it, repeats it, and says how to go on."""
+    with mortal_receiver(late=True) as url:
+        done = run_command("receiver", url, "--only", "SKR-ENV-01,SKR-IDM-01")
+    text = " ".join(done.stdout.split())
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "suspect SKR-ENV-01[payload], step 1" in text
+    assert '"payload": null' in text, "the request that it answered last is shown"
+    assert f"then spec-kitty conformance receiver {url} --only SKR-ENV-01" in text
+    assert "the receiver was gone; suspect: SKR-ENV-01[payload] step 1. Start it again" in text
+    body = tmp_path / ".sk" / "SKR-ENV-01.payload.1.suspect.gz"
+    assert f"--data-binary @.sk/{body.name} {url}/api/v1/events/batch/" in text
+    assert b'"payload":null' in gzip.decompress(body.read_bytes()).replace(b" ", b"")
+    report = json.loads((tmp_path / ".sk" / "report.json").read_text())
+    cases = [case for row in report["requirements"] for case in row["cases"]]
+    assert [case["suspects"][0]["name"] for case in cases if case["outcome"] == "error"] == [
+        "SKR-ENV-01[payload]"
+    ]
+    assert report["counts"]["failed"] == 0, "no check is blamed for what may be another's doing"

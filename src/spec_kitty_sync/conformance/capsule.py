@@ -27,6 +27,7 @@ from spec_kitty_sync.conformance.replay_ending import (
     race_ending,
 )
 from spec_kitty_sync.conformance.report import versions
+from spec_kitty_sync.conformance.request_text import body_file
 
 FORMAT = "spec-kitty-conformance-capsule/1"
 _ULID = re.compile(rb"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -78,10 +79,10 @@ def write_capsule(
     }
     path = folder / f"{stem}.json"
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    if result.exchanges and result.exchanges[step - 1].request.body:
+    if result.exchanges:
         request = result.exchanges[step - 1].request
-        ending = "gz" if request.header("Content-Encoding") == "gzip" else "body"
-        (folder / f"{stem}.{step}.{ending}").write_bytes(request.body)
+        if name := body_file(f"{stem}.{step}", request):
+            (folder / name).write_bytes(request.body)
     return path
 
 

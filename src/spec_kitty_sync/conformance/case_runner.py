@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from spec_kitty_sync.conformance.catalogue import Catalogue, Requirement
 from spec_kitty_sync.conformance.exchange import Exchange
-from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome
+from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome, Suspect
 from spec_kitty_sync.conformance.probe import ControlFailed, NotApplicable
 from spec_kitty_sync.conformance.reply import CheckFailed
 from spec_kitty_sync.conformance.suite import Case, Check, Suite
@@ -24,6 +24,7 @@ class Ending:
     outcome: Outcome
     reason: str = ""
     finding: Finding | None = None
+    suspects: tuple[Suspect, ...] = ()
 
 
 class CaseRunner(ABC):
@@ -161,6 +162,7 @@ def result_of(
         finding=ending.finding,
         exchanges=exchanges,
         ruled_out=ruled_out if ending.finding else (),
+        suspects=ending.suspects,
         duration_ms=round(figures.get("duration_ms", 0.0), 2),
         requests=int(figures.get("requests", 0)),
         events_sent=int(figures.get("events_sent", 0)),

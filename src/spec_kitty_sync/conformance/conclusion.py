@@ -15,10 +15,19 @@ from spec_kitty_sync.conformance.baseline import BaselineError, compare, excuse_
 from spec_kitty_sync.conformance.capsule import write_capsule
 from spec_kitty_sync.conformance.catalogue import Catalogue
 from spec_kitty_sync.conformance.entry import AnyPrepared, make_folder
-from spec_kitty_sync.conformance.outcome import OPEN, CheckResult, Outcome, Verdict, verdict_of
+from spec_kitty_sync.conformance.failure_text import suspect_stem
+from spec_kitty_sync.conformance.outcome import (
+    OPEN,
+    CheckResult,
+    Outcome,
+    Suspect,
+    Verdict,
+    verdict_of,
+)
 from spec_kitty_sync.conformance.report import RunFacts, document
 from spec_kitty_sync.conformance.report_html import html
 from spec_kitty_sync.conformance.report_text import badge, junit, markdown
+from spec_kitty_sync.conformance.request_text import body_file
 
 HOST_CAUSE: Final = "the host's pytest options or hooks kept them from running"
 Results = Mapping[tuple[str, str], CheckResult]
@@ -55,7 +64,7 @@ def conclude(
         notes.append(f"{plural(len(missing), 'selected case')} left no result: {cause}")
     if partial:
         notes.append("only chosen checks ran, which says nothing about the whole")
-    notes += _durability(prepared, results)
+    notes += _durability(prepared, results) + _gone(prepared, results)
     baseline = prepared.options.baseline
     if baseline is None:
         return Conclusion(verdict, verdict.exit_code, tuple(notes))
@@ -85,6 +94,26 @@ def _durability(prepared: AnyPrepared, results: Results) -> list[str]:
     asked = [one for one in results.values() if one.check_id in ids]
     reasons = {one.reason for one in asked if one.outcome is Outcome.NOT_APPLICABLE}
     return [f"durability was not asked: {reason}" for reason in sorted(reasons)]
+
+
+def suspects_of(results: Results) -> tuple[Suspect, ...]:
+    """Return the requests that the receiver may have died of, where none can be blamed alone."""
+    lost = [one for one in results.values() if one.outcome is Outcome.ERROR]
+    return tuple({(one.name, one.step): one for end in lost for one in end.suspects}.values())
+
+
+def _gone(prepared: AnyPrepared, results: Results) -> list[str]:
+    """Say what the receiver may have died of, and how to go on."""
+    suspects = suspects_of(results)
+    if not suspects:
+        return []
+    names = ", ".join(f"{one.name} step {one.step}" for one in suspects)
+    checks = ",".join(dict.fromkeys(one.check_id for one in suspects))
+    word = "suspect" if len(suspects) == 1 else "suspects, each on its way or just answered"
+    return [
+        f"the receiver was gone; {word}: {names}. Start it again, then:"
+        f" spec-kitty conformance receiver {prepared.options.url} --only {checks}"
+    ]
 
 
 def write_reports(
@@ -137,4 +166,7 @@ def write_reports(
         if result.outcome in {Outcome.FAILED, Outcome.WARNING} and result.exchanges:
             requirement = catalogue[result.check_id]
             write_capsule(folder, requirement, result, namespace, prepared.address.url)
+    for suspect in suspects_of(results):
+        if name := body_file(suspect_stem(suspect), suspect.exchange.request):
+            (folder / name).write_bytes(suspect.exchange.request.body)
     return paths

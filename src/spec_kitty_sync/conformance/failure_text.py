@@ -9,9 +9,9 @@ from spec_kitty_sync.conformance.catalogue import Requirement
 from spec_kitty_sync.conformance.consequence import consequence_of
 from spec_kitty_sync.conformance.excerpt import excerpt
 from spec_kitty_sync.conformance.exchange import Exchange
-from spec_kitty_sync.conformance.outcome import CheckResult, Outcome
+from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Suspect
 from spec_kitty_sync.conformance.reply import grouped, last_words, shorten, visible
-from spec_kitty_sync.conformance.request_text import curl_command, headers_of
+from spec_kitty_sync.conformance.request_text import body_file, curl_command, headers_of
 
 _WIDTH = 100
 _LABEL = 13
@@ -28,6 +28,8 @@ def render(
     *folder* is where the run writes its replay capsules; *url* is what was judged.
     """
     lines = [_headline(requirement, result)]
+    if result.suspects and result.finding is None:
+        return "\n".join(lines + _suspects(result, folder, url or "URL"))
     lines += _line("requirement", _clause(requirement))
     step = _step(result)
     if step:
@@ -40,6 +42,9 @@ def render(
         lines += _line("reason", result.reason)
     else:
         lines += _finding_lines(requirement, result, step)
+        for one in result.suspects:
+            told = f"{one.name}, step {one.step}, answered just before: a receiver can die late"
+            lines += _line("or else", told)
         if result.outcome in {Outcome.FAILED, Outcome.WARNING}:
             for hint in _replay_hints(requirement, result, step, folder, url or "URL"):
                 lines += _line("replay", hint)
@@ -84,7 +89,7 @@ def _summary(result: CheckResult, step: int) -> str:
     return exchange.summary + note
 
 
-def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
+def _exchange_lines(exchange: Exchange, about: str, *, suspect: bool = False) -> list[str]:
     if exchange.is_command:
         printed = exchange.response.text if exchange.response else exchange.broke
         read = exchange.request.text
@@ -95,7 +100,7 @@ def _exchange_lines(exchange: Exchange, about: str) -> list[str]:
     headers = headers_of(exchange)
     lines = _line("headers", shorten(headers, 300)) if headers else []
     # Nothing but the request can say what broke the connection: it is shown as whole as it goes.
-    limit = _BROKE_SHOWN if exchange.broke else _SENT_SHOWN
+    limit = _BROKE_SHOWN if exchange.broke or suspect else _SENT_SHOWN
     lines += _line("sent", shorten(sent, limit) or "(no body)")
     answer = exchange.response
     if answer is not None:
@@ -147,14 +152,37 @@ def _replay_hints(
     if step != 0 or not result.exchanges[step].request.body:
         return hints
     request = result.exchanges[step].request
-    ending = "gz" if request.header("Content-Encoding") == "gzip" else "body"
-    return [*hints, curl_command(request, f"{stem}.1.{ending}", url)]
+    return [*hints, curl_command(request, body_file(f"{stem}.1", request), url)]
 
 
 def capsule_stem(result: CheckResult) -> str:
     """Return the file name of the result's capsule, without its ending."""
-    name = f"{result.check_id}.{result.case}" if result.case else result.check_id
-    return "".join(char if char.isalnum() or char in "-._" else "_" for char in name)
+    return _file_name(f"{result.check_id}.{result.case}" if result.case else result.check_id)
+
+
+def _suspects(result: CheckResult, folder: Path, url: str) -> list[str]:
+    """Return what is known of a death without a culprit: the requests it may have come of."""
+    lines = _line("reason", result.reason)
+    for one in result.suspects:
+        beside = f", one of {one.at_once} sent at once" if one.at_once > 1 else ""
+        lines += _line("suspect", f"{one.name}, step {one.step}{beside}: {one.exchange.summary}")
+        lines += _exchange_lines(one.exchange, "", suspect=True)
+        name = body_file(f"{folder}/{suspect_stem(one)}", one.exchange.request)
+        lines += _line("replay", curl_command(one.exchange.request, name, url))
+    checks = ",".join(dict.fromkeys(one.check_id for one in result.suspects))
+    how = "start the receiver again and send this request: if it is gone after it, its log says why"
+    lines += _line("go on", how)
+    return lines + _line("then", f"spec-kitty conformance receiver {url} --only {checks}")
+
+
+def suspect_stem(suspect: Suspect) -> str:
+    """Return the file name of a suspect's request, without its ending."""
+    return f"{_file_name(suspect.name)}.{suspect.step}.suspect"
+
+
+def _file_name(name: str) -> str:
+    plain = name.replace("[", ".").removesuffix("]")
+    return "".join(char if char.isalnum() or char in "-._" else "_" for char in plain)
 
 
 def _line(label: str, text: str) -> list[str]:

@@ -59,10 +59,28 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A request that the receiver may have died of: the last it answered, or one on its way.
+
+    `at_once` counts the requests that the same check had on their way at that time.
+    """
+
+    name: str
+    step: int
+    exchange: Exchange
+    at_once: int = 1
+
+    @property
+    def check_id(self) -> str:
+        return self.name.partition("[")[0]
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One case of one check after it ran, or the reason why it did not.
 
-    `siblings` are the other cases of the check, each with its end in a few words.
+    `siblings` are the other cases of the check, each with its end in a few words; `suspects` are
+    there where the receiver was gone: what it answered last, and what it left without an answer.
     """
 
     check_id: str
@@ -75,6 +93,7 @@ class CheckResult:
     exchanges: tuple[Exchange, ...] = ()
     ruled_out: tuple[str, ...] = ()
     siblings: tuple[tuple[str, str], ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     duration_ms: float = 0.0
     requests: int = 0
     events_sent: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from spec_kitty_sync._words import plural
 from spec_kitty_sync.conformance import exchange
-from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome
+from spec_kitty_sync.conformance.outcome import CheckResult, Finding, Outcome, Suspect
 
 _REASONS_SHOWN = 5
 _NOUNS = {Outcome.WARNING: "SHOULD finding", Outcome.ERROR: "error"}
@@ -28,6 +28,7 @@ def result_to_json(result: CheckResult) -> dict[str, Any]:
         "finding": None if found is None else dict(vars(found)),
         "ruled_out": list(result.ruled_out),
         "siblings": [list(pair) for pair in result.siblings],
+        "suspects": [_suspect_to_json(one) for one in result.suspects],
         "duration_ms": result.duration_ms,
         "requests": result.requests,
         "events_sent": result.events_sent,
@@ -50,11 +51,20 @@ def result_from_json(data: Mapping[str, Any]) -> CheckResult:
         exchanges=tuple(exchange.from_json(one) for one in data["exchanges"]),
         ruled_out=tuple(data["ruled_out"]),
         siblings=tuple((name, end) for name, end in data["siblings"]),
+        suspects=tuple(_suspect_from_json(one) for one in data["suspects"]),
         duration_ms=data["duration_ms"],
         requests=data["requests"],
         events_sent=data["events_sent"],
         events_stored=data["events_stored"],
     )
+
+
+def _suspect_to_json(suspect: Suspect) -> dict[str, Any]:
+    return {**vars(suspect), "exchange": exchange.to_json(suspect.exchange)}
+
+
+def _suspect_from_json(data: Mapping[str, Any]) -> Suspect:
+    return Suspect(**{**data, "exchange": exchange.from_json(data["exchange"])})
 
 
 def summary_lines(

@@ -133,7 +133,7 @@ def _case(row: Requirement, result: CheckResult, folder: Path) -> dict[str, Any]
     data = record.result_to_json(result)
     for name in ("id", "level", "profile"):
         del data[name]
-    for one in data["exchanges"]:
+    for one in data["exchanges"] + [suspect["exchange"] for suspect in data["suspects"]]:
         _shorten(one["request"])
         _shorten(one["response"])
     found = result.outcome not in {Outcome.PASSED, Outcome.NOT_APPLICABLE}

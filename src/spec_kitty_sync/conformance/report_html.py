@@ -131,6 +131,9 @@ def _terms(row: dict[str, Any], case: dict[str, Any]) -> str:
     found = case["finding"]
     if found is None:
         terms.append(("reason", case["reason"]))
+        terms += [("suspect", told) for told in _lines_of(case["text"], "suspect")]
+        terms += [("go on", told) for told in _lines_of(case["text"], "go on")]
+        terms += [("then", told) for told in _lines_of(case["text"], "then")]
     else:
         terms += [("expected", found["expected"]), ("got", found["got"])]
         terms.append(("means", found["means"] or row["why"]))

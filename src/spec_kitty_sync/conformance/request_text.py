@@ -35,12 +35,19 @@ def headers_of(exchange: Exchange) -> str:
     return "; ".join(shown)
 
 
+def body_file(stem: str, request: Request) -> str:
+    """Return the name of the file for the body of *request*; nothing where it has none."""
+    ending = "gz" if request.header("Content-Encoding") == "gzip" else "body"
+    return f"{stem}.{ending}" if request.body else ""
+
+
 def curl_command(request: Request, data: str, url: str) -> str:
     """Return the command that sends *request* to the server of *url*, the body from file *data*."""
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else url
     headers = "".join(f" -H {_quoted(f'{name}: {value}')}" for name, value in request.headers)
-    return f"curl -i{headers} --data-binary @{data} {origin}{request.path}"
+    how = f" --data-binary @{data}" if data else f" -X {request.method}"
+    return f"curl -i{headers}{how} {shlex.quote(origin + request.path)}"
 
 
 def _is_ordinary(name: str, value: str) -> bool:
