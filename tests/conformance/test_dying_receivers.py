@@ -65,3 +65,38 @@ def test_receiver_that_dies_after_its_answer_leaves_a_suspect(
         "SKR-ENV-01[payload]"
     ]
     assert report["counts"]["failed"] == 0, "no check is blamed for what may be another's doing"
+
+
+def ends_of(folder: Path) -> dict[str, list[str]]:
+    """Return the cases of a report by how they ended."""
+    report = json.loads((folder / ".sk" / "report.json").read_text())
+    found: dict[str, list[str]] = {}
+    for row in report["requirements"]:
+        for case in row["cases"]:
+            found.setdefault(case["outcome"], []).append(f"{row['id']}[{case['case']}]")
+    return found
+
+
+def test_death_among_workers_blames_no_bystander(run_command: RunKit, tmp_path: Path) -> None:
+    """Of several requests on their way none is failed for a receiver that stays down."""
+    with mortal_receiver() as url:
+        done = run_command("receiver", url, "--workers", "3", "--only", "SKR-ENV-01,SKR-IDM-01")
+    ends, text = ends_of(tmp_path), " ".join(done.stdout.split())
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "failed" not in ends
+    assert "SKR-ENV-01[payload]" in ends["error"]
+    assert "the receiver was gone; suspect" in text
+    assert "SKR-ENV-01[payload], step 1: POST" in text
+
+
+def test_death_among_workers_is_asked_again_one_at_a_time(
+    run_command: RunKit, tmp_path: Path
+) -> None:
+    """Where the receiver comes back, the culprit fails and everybody else is cleared."""
+    with mortal_receiver(comes_back=True) as url:
+        done = run_command("receiver", url, "--workers", "3", "--only", "SKR-ENV-01,SKR-IDM-01")
+    ends = ends_of(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert ends["failed"] == ["SKR-ENV-01[payload]"], done.stdout
+    assert set(ends) == {"passed", "failed"}, done.stdout
+    assert f"1 failed, {len(ends['passed'])} passed" in done.stdout, "pytest counts the same"

@@ -186,6 +186,14 @@ def test_excerpt_shows_the_event_in_question_and_its_unusual_fields() -> None:
     assert "correlation_id" not in text
 
 
+def test_excerpt_shows_objects_where_text_is_due() -> None:
+    """An event whose aggregate is an object can be shown: it is what a finding may be about."""
+    builder = Builder(Namespace("seed", 1_770_000_000_000), "test")
+    events = [builder.event(aggregate_id={"a": 1}, aggregate_type=["b"])]
+    text = excerpt(builder_text(events), "events", "")
+    assert '"aggregate_id": {"a": 1}, "aggregate_type": ["b"]' in text
+
+
 def builder_text(events: list[dict[str, object]]) -> str:
     from spec_kitty_sync.conformance.builder import batch_bytes
 

@@ -22,8 +22,8 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
 
 # Fields that say nothing as long as they look as every event of the kit does.
 _ORDINARY: Final[dict[str, Callable[[Any], bool]]] = {
-    "aggregate_id": lambda value: value in {one.aggregate_id for one in EXAMPLES},
-    "aggregate_type": lambda value: value in {one.aggregate_type for one in EXAMPLES},
+    "aggregate_id": lambda value: value in [one.aggregate_id for one in EXAMPLES],
+    "aggregate_type": lambda value: value in [one.aggregate_type for one in EXAMPLES],
     "correlation_id": _matches(_ULID),
     "data_tier": lambda value: type(value) is int and value == 1,
     "lamport_clock": lambda value: type(value) is int and 0 < value < 1000,

@@ -35,6 +35,8 @@ from spec_kitty_sync.conformance.failure_text import render
 from spec_kitty_sync.conformance.items import RUNNER, SELECTION, CatalogueFile, CheckItem
 from spec_kitty_sync.conformance.outcome import CheckResult, Outcome, Verdict
 from spec_kitty_sync.conformance.preflight import Preflight
+from spec_kitty_sync.conformance.runner import Runner
+from spec_kitty_sync.conformance.second_look import in_doubt, second_look
 
 _WORKER_KEY = "spec_kitty_conformance"
 _LEFT_OUT: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()
@@ -97,6 +99,7 @@ class ConformanceRun:
         self.conclusion: Conclusion | None = None
         self.written: list[Path] = []
         self.broken_off = False
+        self._of_workers: dict[tuple[str, str], pytest.TestReport] = {}
         baseline = prepared.options.baseline
         self.known = load_baseline(baseline) if baseline is not None else ()
         pace = _pace(prepared.options.rate)
@@ -141,11 +144,14 @@ class ConformanceRun:
         """Attach the result to the report, so that it also travels from a worker."""
         report = yield
         if isinstance(item, CheckItem) and call.when == "call" and item.result is not None:
-            report.spec_kitty = record.result_to_json(item.result)
-            if reason := self._excuse(item.result):
-                # As pytest's own xfail, so that a green job shows no red test.
-                report.outcome, report.wasxfail = "skipped", f"known failure: {reason}"
+            self._mark(report, item.result)
         return report
+
+    def _mark(self, report: Any, result: CheckResult) -> None:
+        report.spec_kitty = record.result_to_json(result)
+        if reason := self._excuse(result):
+            # As pytest's own xfail, so that a green job shows no red test.
+            report.outcome, report.wasxfail = "skipped", f"known failure: {reason}"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect results where the verdict is made."""
@@ -153,6 +159,8 @@ class ConformanceRun:
         if data is not None and not self.is_worker:
             result = record.result_from_json(data)
             self.results[(result.check_id, result.case)] = result
+            if hasattr(report, "node"):
+                self._of_workers[result.check_id, result.case] = report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
@@ -171,6 +179,8 @@ class ConformanceRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Make the verdict and write the reports, on the controller only."""
+        if not self.is_worker and not self.broken_off:
+            self._look_again()
         self.runner.close()
         if self.is_worker:
             return
@@ -192,6 +202,26 @@ class ConformanceRun:
             code = self.conclusion.exit_code or Verdict.INCOMPLETE.exit_code
             self.conclusion = replace(self.conclusion, notes=notes, exit_code=code)
         session.exitstatus = self.conclusion.exit_code
+
+    def _look_again(self) -> None:
+        """Ask one at a time what several workers left in doubt, if the receiver is there."""
+        runner = self.runner
+        if not isinstance(runner, Runner) or not self._of_workers or not in_doubt(self.results):
+            return
+        if not runner.comes_back():
+            return
+        terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        stats = terminal.stats
+        for key, result in second_look(self.results, self._of_workers, runner.run).items():
+            report: Any = self._of_workers[key]
+            stats[self.pytest_report_teststatus(report)[0]].remove(report)
+            self.results[key] = result
+            failed = result.outcome in {Outcome.FAILED, Outcome.ERROR}
+            report.outcome = "failed" if failed else "passed"
+            row, options = runner.catalogue[result.check_id], self.prepared.options
+            report.longrepr = render(row, result, options.report, options.url) if failed else None
+            self._mark(report, result)
+            stats.setdefault(self.pytest_report_teststatus(report)[0], []).append(report)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Remember that the run was broken off by its user."""
