@@ -227,3 +227,28 @@ def test_nothing_goes_while_the_server_may_have_lost_it(
     delivered.run("sync", "targets", "confirm", "1")
     assert delivered.run("sync", "gc", "--yes").code == 0
     assert kept(delivered) == 0
+
+
+def test_empty_files_in_the_place_of_old_queues_hold_up_nothing(delivered: Desk):
+    """A file of 0 bytes holds no event: nothing asks for attention, and the words stay true."""
+    folder = delivered.home.root / "queues"
+    folder.mkdir()
+    (delivered.home.root / "queue.db").touch()
+    (folder / "queue-0123456789abcdef.db").touch()
+    for command in (("sync", "now"), ("sync", "status", "--check"), ("diagnose",)):
+        done = delivered.run(*command)
+        assert done.code == 0, done
+    assert ALL in delivered.run("sync", "now").out
+    migrated = delivered.json("sync", "migrate")
+    assert [each["outcome"] for each in migrated["sources"]] == ["empty", "empty"]
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-journal"])
+def test_empty_file_with_a_log_beside_it_is_not_taken_for_nothing(delivered: Desk, beside: str):
+    """What a queue's log holds may be events: everything is not delivered while nobody read it."""
+    queue = delivered.home.root / "queue.db"
+    queue.touch()
+    queue.with_name(queue.name + beside).write_bytes(b"a log of some kind" * 100)
+    done = delivered.run("sync", "now")
+    assert done.code == 1
+    assert ALL not in done.out

@@ -37,11 +37,6 @@ def _folder(home: Path) -> None:
     (home / "queue.db").mkdir(parents=True)
 
 
-def _empty(home: Path) -> None:
-    home.mkdir(parents=True)
-    (home / "queue.db").touch()
-
-
 def _text(home: Path) -> None:
     home.mkdir(parents=True)
     (home / "queue.db").write_bytes(b"no database" * 500)
@@ -70,7 +65,7 @@ def _commands(report: SourceReport) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "trouble", [_odd_name, _link, _dangling, _folder, _empty, _text, _foreign, _damaged]
+    "trouble", [_odd_name, _link, _dangling, _folder, _text, _foreign, _damaged]
 )
 def test_remedy_of_a_troubled_source_ends_the_complaint(
     trouble: Callable[[Path], None], tmp_path: Path

@@ -61,14 +61,15 @@ def waiting_sources(settings: Settings) -> Iterator[Source]:
             yield Unread(shown_path(settings.home.journal_db), exc)
         if workspace is None:
             for source in discover(settings.home):
-                yield LegacyRows(source, NothingImported())
+                if not source.is_empty:
+                    yield LegacyRows(source, NothingImported())
             return
         yield _undelivered(settings.home, workspace)
         migration = MigrationStore(workspace.store)
         record = JournalRecord(workspace.journal, migration)
         for source in discover(settings.home):
             stored = migration.source(source.name)
-            if stored is None or not is_ignored(source.path, stored):
+            if not source.is_empty and (stored is None or not is_ignored(source.path, stored)):
                 yield LegacyRows(source, record)
 
 

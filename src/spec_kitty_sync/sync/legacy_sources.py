@@ -56,6 +56,11 @@ class LegacySource:
         """Return the path as printable text; bytes that are not UTF-8 are escaped."""
         return shown_path(self.path)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is a file that cannot hold anything: 0 bytes, and no log beside it."""
+        return self.problem is not None and self.problem.code == _ZERO_BYTES
+
 
 class LegacyRow(NamedTuple):
     """One row as it stands in a source; `body` is None when the row holds no bytes.
@@ -234,13 +239,18 @@ def _file_problem(path: Path) -> Problem | None:
             "it is a directory" if stat.S_ISDIR(status.st_mode) else "it is not a regular file",
             f"Run {ignore_command(path)}.",
         )
-    if status.st_size == 0 and not _has_wal(path):
-        return Problem(
-            "zero_bytes",
-            "the file is empty (0 bytes)",
-            f"Run {ignore_command(path)}.",
-        )
+    if status.st_size == 0 and not _has_bytes(path, "-wal"):
+        return _emptied(path) if _has_bytes(path, "-journal") else _NOTHING
     return None
+
+
+def _emptied(path: Path) -> Problem:
+    return Problem(
+        "damaged",
+        "the file is empty (0 bytes), but the journal beside it is not",
+        f"If a backup holds its events, run `spec-kitty sync migrate --from` with that. Then run "
+        f"{ignore_command(path)}.",
+    )
 
 
 def _link_problem(path: Path) -> Problem:
@@ -252,11 +262,17 @@ def _link_problem(path: Path) -> Problem:
     return Problem("symlink", reason, f"Run {remedy}.")
 
 
-def _has_wal(path: Path) -> bool:
-    status = _lstat(path.with_name(path.name + "-wal"))
+def _has_bytes(path: Path, suffix: str) -> bool:
+    status = _lstat(path.with_name(path.name + suffix))
     return status is not None and status.st_size > 0
 
 
+_ZERO_BYTES = "zero_bytes"
+_NOTHING = Problem(
+    _ZERO_BYTES,
+    "the file is empty (0 bytes)",
+    "If it should hold events, name a backup of it with `--from`.",
+)
 _VANISHED = Problem("vanished", "the file is not there", "Check the path; nothing was read.")
 _EMPTY_FOLDER = Problem(
     "no_database", "the folder holds no database", "Name the file itself with `--from`."

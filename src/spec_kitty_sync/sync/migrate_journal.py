@@ -50,8 +50,9 @@ _NOT_READ = {
     "our_store": SourceOutcome.NOT_A_SOURCE,
     "odd_name": SourceOutcome.SKIPPED,
     "symlink": SourceOutcome.SKIPPED,
-    "zero_bytes": SourceOutcome.SKIPPED,
+    "zero_bytes": SourceOutcome.EMPTY,
 }
+_HOLDS_NO_EVENT = (SourceOutcome.NOT_A_SOURCE, SourceOutcome.EMPTY)
 _MAY_HOLD_MORE = (SourceOutcome.BUSY, SourceOutcome.UNREADABLE)
 
 Progress = Callable[[str, int], None]
@@ -288,7 +289,7 @@ class Migrator:
             outcome,
             reason=f"{code}: {exc.facts.get('detail', exc.message)}",
             remedy=exc.remedy,
-            attention=outcome is not SourceOutcome.NOT_A_SOURCE,
+            attention=outcome not in _HOLDS_NO_EVENT,
         )
 
     def _now_ms(self) -> int:

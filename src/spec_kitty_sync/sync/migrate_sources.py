@@ -189,6 +189,9 @@ def _all_waiting(sources: Iterable[LegacySource], known: _Known | None) -> Itera
                 body_failures=stored.body_failures,
             )
             continue
+        if source.is_empty:
+            yield Waiting(source.name, source.kind.value, None, 0, 0)
+            continue
         try:
             with open_source(source, patience_s=_PATIENCE_S, check=False) as view:
                 yield _count(view, known, stored, seen)
