@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 from desk import Desk, drain_on_the_wire, event_id, make_event
 from receiver_server import start_server
 from remedies import LOGIN
 from small_receiver import SmallReceiver, accept, reject
+from unprivileged import unprivileged
 
 
 def wants(desk: Desk, *, code: int | None = 3) -> dict[str, str]:
     """Return what `sync status --check` points at, with the remedy of each."""
     report = desk.json("sync", "status", "--check", code=code)
     return {each["code"]: each["remedy"] for each in report["attention"]}
+
+
+@pytest.fixture
+def delivered(desk: Desk, receiver: SmallReceiver) -> Desk:
+    """A desk whose only event the server has."""
+    desk.put(make_event(1))
+    desk.run("sync", "server", receiver.url)
+    desk.run("sync", "now")
+    return desk
 
 
 @pytest.fixture
@@ -227,3 +240,36 @@ def test_team_that_a_killed_run_included_is_not_counted_as_this_ones(
     receiver.go_on.set()
     assert desk.json("sync", "now")["delivered"] == 1
     assert receiver.events[-1]["event_id"] == event_id(4)
+
+
+# What keeps events from being captured
+
+
+def disk_with(free_bytes: int):
+    """Return an `os.statvfs` that sees *free_bytes* left, in blocks of one byte."""
+    look = os.statvfs
+
+    def found(path):
+        fields = list(look(path))
+        fields[1], fields[4] = 1, free_bytes
+        return os.statvfs_result(fields)
+
+    return found
+
+
+def test_check_points_at_a_full_disk(delivered: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Whoever watches learns that events cannot be captured before the first is refused."""
+    monkeypatch.setattr(os, "statvfs", disk_with(3 * 1024**2))
+    assert set(wants(delivered)) == {"disk_full"}
+    assert "3.0 MiB are left" in delivered.run("sync", "status").out
+    monkeypatch.setattr(os, "statvfs", disk_with(1024**3))
+    assert wants(delivered, code=0) == {}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_check_points_at_a_home_that_cannot_be_written(delivered: Desk):
+    """A read-only home is read, and the report says that it takes nothing in."""
+    delivered.home.root.chmod(0o500)
+    found = unprivileged(lambda: delivered.run("sync", "status", "--check", "--json").out)
+    delivered.home.root.chmod(0o700)
+    assert [each["code"] for each in json.loads(found)["attention"]] == ["home_read_only"]

@@ -83,9 +83,7 @@ def _delivering(report: StatusReport) -> Iterator[str]:
         yield _field("", f"the last attempt, {tried}, stopped: {stopped}")
     if background.service.state != "none":
         beat = when(background.service.last_beat_at, now)
-        yield _field("service", f"{background.service.state}, last sign of life {beat}")
-    if background.service.state != "none":
-        yield _field("service", _service(background.service))
+        yield _field("service", f"{_service(background.service)}, last sign of life {beat}")
     if background.drain_running:
         yield _field("", "a drain is running now")
     if background.next_retry_at:

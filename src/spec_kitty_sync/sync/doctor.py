@@ -160,12 +160,6 @@ def _about_home(settings: Settings) -> Iterator[Finding]:
                 f"{path} can be read by others",
                 f"Run `chmod {wanted:o} {path}`.",
             )
-    if not os.access(home.root, os.W_OK):
-        yield Finding(
-            "home_read_only",
-            f"{home.root} cannot be written: nothing can be captured or delivered",
-            f"Run `chmod u+w {home.root}`, or set SPEC_KITTY_HOME to another folder.",
-        )
 
 
 def _about_ledger(settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from spec_kitty_sync.event_journal.counting import newest_appended_at, oldest_re
 from spec_kitty_sync.sync import attention
 from spec_kitty_sync.sync.auth_status import AuthStanding, auth_standing
 from spec_kitty_sync.sync.blocked import BlockedRuns
+from spec_kitty_sync.sync.capturing import capture_attention
 from spec_kitty_sync.sync.config import Settings
 from spec_kitty_sync.sync.heartbeat import read_service
 from spec_kitty_sync.sync.hold_reasons import hold_reason
@@ -95,6 +96,7 @@ def _report(
         *attention.connection_attention(connection, auth.login_remedy),
     )
     found = (
+        *capture_attention(settings.home),
         # What stands in the way now says more than how the last attempt ended.
         *(in_the_way or attention.stop_attention(background, standing.ledger, auth.login_remedy)),
         *reset,
