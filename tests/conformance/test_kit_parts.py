@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spec_kitty_sync.conformance.bounded import no_file_above
 from spec_kitty_sync.conformance.builder import EXAMPLES, Builder, Namespace
 from spec_kitty_sync.conformance.client import Address
 from spec_kitty_sync.conformance.consequence import consequence_of
@@ -284,3 +288,15 @@ def test_proxy_does_one_thing_wrong(fault: Fault) -> None:
     cut = {Fault.CUT_BEFORE_ANSWER: b"", Fault.CUT_WITHIN_ANSWER: b"HTTP/1.1 200"}
     assert got in {cut.get(fault, b"HTTP/1.1 200 OK\r\n\r\n"), b""}
     assert len(seen) == (2 if fault is Fault.SEND_TWICE else 1)
+
+
+def test_tool_on_a_full_disk_works_again_afterwards(tmp_path: Path) -> None:
+    """Bytecode cut off at the limit would be all that the tool's next run could import."""
+    (tmp_path / "tool.py").write_text("".join(f"name_{n} = {n}\n" for n in range(500)))
+    env = {name: value for name, value in os.environ.items() if "BYTECODE" not in name}
+    run = (sys.executable, "-c", "import tool")
+    for under in (no_file_above(1_000), ()):
+        done = subprocess.run(
+            [*under, *run], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from oracle import drain, examine, journal_of, make_event
 from spec_kitty_sync._clock import ManualClock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._sqlite_open import open_store
+from spec_kitty_sync.conformance.bounded import no_file_above
 from spec_kitty_sync.errors import StoreFullError
 from spec_kitty_sync.sync.store import open_home, steps
 
@@ -107,16 +107,15 @@ def test_upgrade_without_room_leaves_the_old_schema(stage: Stage, figure: Figure
 
 def run_limited(stage: Stage, limit: int | None, *command: str) -> subprocess.CompletedProcess[str]:
     """Run `spec-kitty COMMAND` with no file longer than *limit* bytes."""
+    under = no_file_above(limit) if limit else ()
+    command = (sys.executable, "-m", "spec_kitty_sync", *command)
     return subprocess.run(
-        [sys.executable, "-m", "spec_kitty_sync", *command, "--home", str(stage.home.root)],
+        [*under, *command, "--home", str(stage.home.root)],
         capture_output=True,
         text=True,
         check=False,
         cwd=stage.project,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        preexec_fn=lambda: (
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)) if limit else None
-        ),
     )
 
 

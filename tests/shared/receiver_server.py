@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +14,8 @@ from typing import Any
 
 import httpx
 from starlette.types import ASGIApp
+
+from spec_kitty_sync.conformance.bounded import no_file_above
 
 PROJECT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -101,19 +101,14 @@ def start_server(
     *options: str, env: dict[str, str] | None = None, limit_file_bytes: int | None = None
 ) -> Server:
     """Start a receiver with *options* on a free port; no file of it may grow over the limit."""
-
-    def limit() -> None:
-        if limit_file_bytes is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
-
+    under = no_file_above(limit_file_bytes) if limit_file_bytes is not None else ()
+    serve = (sys.executable, "-m", "spec_kitty_sync", "receiver", "serve", "--port", "0")
     process = subprocess.Popen(
-        [sys.executable, "-m", "spec_kitty_sync", "receiver", "serve", "--port", "0", *options],
+        [*under, *serve, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=env,
-        preexec_fn=limit,
     )
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -10,6 +10,7 @@ _LIMIT: Final = """
 import os, resource, sys
 size = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 os.execvp(sys.argv[2], sys.argv[2:])
 """
 _MEASURE: Final = """
@@ -23,7 +24,11 @@ sys.exit(code)
 
 
 def no_file_above(limit_bytes: int) -> tuple[str, ...]:
-    """Return what starts a command whose files cannot grow above that: as on a full disk."""
+    """Return what starts a command whose files cannot grow above that: as on a full disk.
+
+    Python would keep the bytecode of what it imports cut off there, and fail to import it ever
+    after; so it keeps none.
+    """
     return (sys.executable, "-S", "-c", _LIMIT, str(limit_bytes))
 
 
