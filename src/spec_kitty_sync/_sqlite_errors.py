@@ -123,13 +123,17 @@ def check_place(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise UnsafePathError(f"{path} is not a regular file", remedy=move_away(path))
     wal = wal_of(path)
-    if not size_of(path) and size_of(wal):
+    # The log first: who makes the two right now writes to it when the database is there.
+    if size_of(wal) and not size_of(path):
         raise corrupt(f"{path} is missing or empty, but its log {wal.name} is not", path)
 
 
 def size_of(path: Path) -> int:
-    """Return how many bytes the file has; 0 without one."""
-    return path.stat().st_size if path.exists() else 0
+    """Return how many bytes the file has; 0 without one, or where it goes in this moment."""
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def is_sound(conn: sqlite3.Connection) -> bool:

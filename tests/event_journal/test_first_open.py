@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from spec_kitty_sync._files import Home
+from spec_kitty_sync._sqlite_errors import size_of
 from spec_kitty_sync.errors import StoreBusyError
-from spec_kitty_sync.sync.store import open_home
+from spec_kitty_sync.sync.store import open_home, steps
 
 # Another opener is about to write; it leaves when this one waits for the first time, or never.
 MEETS_ANOTHER = """
@@ -96,3 +100,56 @@ def test_processes_that_open_new_journals_at_once_all_get_in(tmp_path: Path) -> 
     endings = [(one.communicate()[1], one.returncode) for one in openers]
     assert endings == [("", 0)] * 4
     assert len(versions) == 1
+
+
+# Another process makes the journal after the first look at what is there.
+MADE_MEANWHILE = """
+import sys
+from pathlib import Path
+from spec_kitty_sync._files import Home
+from spec_kitty_sync.sync.store import open_home, read_home
+
+home = Home(Path(sys.argv[1]))
+home.ensure().journal_db.touch(0o600)
+others = []
+
+def watch(frame, event, arg):
+    if event == "return" and frame.f_code.co_name == "size_of":
+        sys.setprofile(None)
+        others.append(open_home(home))
+
+sys.setprofile(watch)
+with (open_home if sys.argv[2] == "opens" else read_home)(home) or others[0] as store:
+    print(len(others), store.conn.execute("PRAGMA user_version").fetchone()[0])
+"""
+
+
+@pytest.mark.parametrize("how", ["opens", "reads"])
+def test_journal_that_is_made_meanwhile_is_no_log_without_its_database(
+    tmp_path: Path, how: str
+) -> None:
+    """Who sees an empty database, and a moment later its log, sees a journal that is being made."""
+    ran = subprocess.run(
+        [sys.executable, "-c", MADE_MEANWHILE, str(tmp_path), how],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stdout.split()) == (0, ["1", str(len(steps()))]), ran.stderr
+
+
+class Fleeting(type(Path())):  # type: ignore[misc]  # the class of this system's paths
+    """A log that the last process to leave deletes as soon as it was looked at."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = super().stat(follow_symlinks=follow_symlinks)
+        self.unlink()
+        return found
+
+
+def test_log_that_is_deleted_meanwhile_has_a_size(tmp_path: Path) -> None:
+    """The last process to leave deletes the log: between two looks at it, that was a crash."""
+    log = Fleeting(tmp_path / "journal.db-wal")
+    log.write_bytes(b"log")
+    assert (size_of(log), size_of(log)) == (3, 0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import stat
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from ulid import ULID
@@ -260,3 +262,28 @@ def decided(journal: SqliteJournal) -> dict[str, tuple[int, str | None, str | No
         row.event_id: (row.tier, row.hold, row.hold_detail, row.superseded_by is not None)
         for row in journal.read()
     }
+
+
+@pytest.mark.parametrize("wreck", [b"", b"not a database" * 99])
+def test_restore_keeps_a_journal_that_begins_meanwhile(home, tmp_path, wreck):
+    """Without a journal that can be read, nobody is kept from beginning a new one."""
+    old = fill(home, 2)
+    back_up(home, tmp_path / "b.db")
+    other = Home(tmp_path / "other")
+    if wreck:
+        other.ensure().journal_db.write_bytes(wreck)
+    new: list[str] = []
+
+    def watch(frame: FrameType, event: str, arg: object) -> None:
+        """Capture an event as soon as the restore prepares the new state."""
+        if not new and list(other.root.glob("*.restoring")):
+            new.extend(fill(other, 1))
+
+    sys.setprofile(watch)
+    try:
+        report = restore(other, tmp_path / "b.db", clock=ManualClock())
+    finally:
+        sys.setprofile(None)
+    assert {event_id for _, event_id in look(other)[0]} == {*old, *new}
+    assert (len(new), report.carried_over) == (1, 1)
+    assert (report.set_aside is None) == (not wreck)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,9 +159,12 @@ def restore(
     with (
         migration_lock(home, wait_s=lock_wait_s),
         no_drain(home.locks_dir, wait_s=lock_wait_s),
-        _present(home) as present,
+        ExitStack() as stack,
     ):
-        aside = _set_aside(home, present, clock)
+        # What comes into being after this look is nobody's wreck: it is merged.
+        found = [part for part in _parts(home.journal_db) if part.exists()]
+        present = stack.enter_context(_present(home)) if found else None
+        aside = _set_aside(home, present, found, clock) if found else None
         merged = _replace(home, present, source, clock)
     return RestoreReport(
         source,
@@ -192,7 +195,11 @@ def _present(home: Home) -> Iterator[Store | None]:
         yield store if sound else None
 
 
-def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
+def _parts(database: Path) -> list[Path]:
+    return [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
+def _set_aside(home: Home, present: Store | None, found: Sequence[Path], clock: Clock) -> Path:
     stamp = utc_iso(clock.now_ms()).replace(":", "").replace(".", "")
     aside = home.root / f"journal.db.before-restore-{stamp}"
     if present is not None:
@@ -202,16 +209,13 @@ def _set_aside(home: Home, present: Store | None, clock: Clock) -> Path | None:
         except sqlite3.Error as exc:
             raise translate(exc, aside) from exc
         return aside
-    moved = False
     try:
-        for suffix in ("", "-wal", "-shm"):
-            part = home.journal_db.with_name(home.journal_db.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-                moved = True
+        for part, place in zip(_parts(home.journal_db), _parts(aside), strict=True):
+            if part in found and part.exists():
+                part.rename(place)
     except OSError as exc:
         raise disk_error(f"cannot set {home.journal_db} aside", exc) from exc
-    return aside if moved else None
+    return aside
 
 
 def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> Merged:
@@ -224,14 +228,12 @@ def _replace(home: Home, present: Store | None, source: Path, clock: Clock) -> M
         with closing(sqlite3.connect(f"{source.as_uri()}?mode=ro&immutable=1", uri=True)) as old:
             _copy(old, draft_path)
         with ExitStack() as stack:
-            live = stack.enter_context(present.writing()) if present is not None else None
-            merged = _prepare(draft_path, live, clock)
+            # Where there was nothing to read, somebody may have begun a new journal since.
+            store = present or stack.enter_context(open_home(home))
+            live = stack.enter_context(store.writing())
+            merged = _prepare(draft_path, live, clock, gap=0 if present else _UNKNOWN_GAP)
             with closing(sqlite3.connect(draft_path)) as ready:
-                if live is not None:
-                    ready.backup(live)
-                    return merged
-                with open_store(home.journal_db, ()) as fresh, fresh.writing() as conn:
-                    ready.backup(conn)
+                ready.backup(live)
     except sqlite3.Error as exc:
         raise translate(exc, home.journal_db) from exc
     finally:
@@ -244,29 +246,27 @@ def _clear_draft(home: Home) -> None:
         discard_file(leftover)
 
 
-def _prepare(draft_path: Path, live: sqlite3.Connection | None, clock: Clock) -> Merged:
-    """Bring the copy of the backup to the state to restore; return what was newer."""
+def _prepare(draft_path: Path, live: sqlite3.Connection, clock: Clock, *, gap: int) -> Merged:
+    """Bring the copy of the backup to the state to restore; return what was newer.
+
+    *gap*: how many numbers may have been given out that stand in neither of both.
+    """
     with open_store(draft_path, steps()) as draft:
         top, value = _given_out(draft.conn, live)
+        top, value = top + gap, value + gap
         with draft.transaction() as conn:
             conn.execute(_SET_TOP, (top, top))
             conn.execute(_ADD_TOP, (top,))
             conn.execute(_SET_CLOCK, (value,))
             begin_after_restore(draft, clock=clock, live=live)
-            merged = Merged(0, 0, 0)
-            if live is not None:
-                merged = merge_newer(conn, live)
-                merge_migrations(conn, live)
-                merge_correlations(conn, live)
+            merged = merge_newer(conn, live)
+            merge_migrations(conn, live)
+            merge_correlations(conn, live)
             assume_sent(draft, clock=clock)
             return merged
 
 
-def _given_out(draft: sqlite3.Connection, live: sqlite3.Connection | None) -> tuple[int, int]:
-    """Return the highest sequence number and clock value that anybody may have seen."""
-    tops = [row[0] for row in draft.execute(_TOP)] or [0]
-    value = draft.execute(_CLOCK).fetchone()[0]
-    if live is None:
-        return tops[0] + _UNKNOWN_GAP, value + _UNKNOWN_GAP
-    tops += [row[0] for row in live.execute(_TOP)]
-    return max(tops), max(value, live.execute(_CLOCK).fetchone()[0])
+def _given_out(*stores: sqlite3.Connection) -> tuple[int, int]:
+    """Return the highest sequence number and clock value that *stores* know of."""
+    tops = [row[0] for conn in stores for row in conn.execute(_TOP)]
+    return max(tops, default=0), max(conn.execute(_CLOCK).fetchone()[0] for conn in stores)

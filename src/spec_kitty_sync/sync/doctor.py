@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from spec_kitty_sync import __version__
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
@@ -154,12 +155,20 @@ def _about_home(settings: Settings) -> Iterator[Finding]:
     if os.name != "posix" or not home.root.exists():
         return
     for path, wanted in ((home.root, 0o700), (home.journal_db, 0o600), (home.credentials, 0o600)):
-        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if _mode(path) & 0o077:
             yield Finding(
                 "open_permissions",
                 f"{path} can be read by others",
                 f"Run `chmod {wanted:o} {path}`.",
             )
+
+
+def _mode(path: Path) -> int:
+    """Return its permissions; 0 without such a file, for one may go in this moment."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0
 
 
 def _about_ledger(settings: Settings) -> Iterator[Finding]:

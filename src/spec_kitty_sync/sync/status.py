@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
 from spec_kitty_sync._locks import is_locked
 from spec_kitty_sync._sqlite import Store
+from spec_kitty_sync._sqlite_errors import size_of, wal_of
 from spec_kitty_sync.delivery.resets import reset_seen_at
 from spec_kitty_sync.delivery.targets import Target
 from spec_kitty_sync.event_journal.counting import newest_appended_at, oldest_retained
@@ -173,8 +174,7 @@ def _journal(workspace: Workspace | None, standing: Standing) -> JournalSection:
 
 
 def _on_disk(store: Store) -> int:
-    wal = store.path.with_name(store.path.name + "-wal")
-    return sum(path.stat().st_size for path in (store.path, wal) if path.exists())
+    return size_of(store.path) + size_of(wal_of(store.path))
 
 
 def _growth(size: int, oldest_ms: int | None, newest_ms: int | None) -> int | None:
