@@ -129,6 +129,33 @@ def other_answers_stop(t: ProducerTrial, case: Case) -> None:
     t.expect_kept(ids, "nothing was taken")
 
 
+@check("SKP-RES-31")
+def names_one_at_a_time_are_bisected(t: ProducerTrial, case: Case) -> None:
+    ids = t.prepare(events=20)
+    bad = ids[1:17:2]
+
+    def answer(request: StubRequest, server: StubServer) -> StubReply:
+        first = next((one for one in request.ids if one in bad), None)
+        named = [{"event_id": first, "error": "payload.wp_id: bad"}]
+        refused = stub.refuse(400, "invalid batch", details=named)
+        return (refused if first else stub.per_event())(request, server)
+
+    t.drain(then=answer)
+    t.expect(
+        set(t.stub.stored_ids) == set(ids) - set(bad),
+        expected="the events that no answer names are delivered in the same run",
+        got=lambda: f"{len(t.stub.stored_ids)} of {len(ids) - len(bad)} were",
+    )
+    t.expect_count("rejected", len(bad), "each was named, whatever it was sent with")
+    sizes = [len(request.ids) for request in t.arrived()]
+    # Five rounds end at fifteen events; their halves have eight at most.
+    t.expect(
+        not any(8 < size < 15 for size in sizes),
+        expected="after five rounds that name one event each, the other fifteen are halved",
+        got=lambda: f"posts of {listed(sizes)} events",
+    )
+
+
 @check("SKP-RES-25")
 def unprocessable_is_like_400(t: ProducerTrial, case: Case) -> None:
     ids = t.prepare(events=4)
@@ -259,16 +286,29 @@ def lost_answer_ends_in_duplicate(t: ProducerTrial, case: Case) -> None:
     t.expect_count("undelivered", 0, "duplicate means delivered")
 
 
-@check("SKP-RES-19", *rows("500", "reset"))
+@check("SKP-RES-19", *rows("500", "reset", "four-apart"))
 def one_bad_event_starves_nobody(t: ProducerTrial, case: Case) -> None:
     ids = t.prepare(events=10)
-    bad = ids[2]
-    answer = stub.refuse(500, "crash") if case.name == "500" else stub.raw(b"", lose=True)
+    bad = ids[::3] if case.name == "four-apart" else [ids[2]]
+    answer = stub.raw(b"", lose=True) if case.name == "reset" else stub.refuse(500, "crash")
     t.drain(then=stub.poison(bad, answer))
     t.expect(
-        set(t.stub.stored_ids) == set(ids) - {bad},
-        expected="the nine others arrive in the same run",
+        set(t.stub.stored_ids) == set(ids) - set(bad),
+        expected=f"the {len(ids) - len(bad)} others arrive in the same run",
         got=lambda: f"{len(t.stub.stored_ids)} did",
-        about=bad,
+        about=bad[0],
     )
-    t.expect_kept([bad], "the server fails on it")
+    t.expect_kept(bad, "the server fails on it")
+
+
+@check("SKP-RES-30", *rows("500", "reset"))
+def server_that_fails_on_all_is_left_alone(t: ProducerTrial, case: Case) -> None:
+    ids = t.prepare(events=10)
+    t.drain(then=stub.raw(b"", lose=True) if case.name == "reset" else stub.refuse(500, "crash"))
+    alone = {request.ids[0] for request in t.arrived() if len(request.ids) == 1}
+    t.expect(
+        len(alone) <= 3,
+        expected="a server that fails on three events in a row, each alone, is asked no more",
+        got=lambda: f"{len(alone)} events were sent alone, in {len(t.arrived())} posts",
+    )
+    t.expect_kept(ids, "the server is down")

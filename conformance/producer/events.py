@@ -11,6 +11,7 @@ from spec_kitty_sync.conformance.builder import EXAMPLES
 from spec_kitty_sync.conformance.probe import NotApplicable
 from spec_kitty_sync.conformance.producer_events import Breach, Captured
 from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed, note
+from spec_kitty_sync.conformance.reply import last_words
 from spec_kitty_sync.conformance.stub import per_event, rejected
 from spec_kitty_sync.conformance.suite import Case, check, rows
 from spec_kitty_sync.conformance.trial import Ran
@@ -315,6 +316,37 @@ def payload_arrives_as_given(t: ProducerTrial, case: Case) -> None:
             got=lambda key=key: json.dumps(payload[key]) if key in payload else f"no {key}",
             about=event_id,
         )
+
+
+_BEYOND_JSON = {
+    "1e400": b"1e400",
+    "NaN": b"NaN",
+    "Infinity": b"-Infinity",
+    "half-a-surrogate-pair": rb'"\ud800"',
+    "repeated-key": b'1,"x_kit":2',
+    "broken-utf-8": b'"\xff"',
+}
+
+
+@check("SKP-EVT-20", *(Case(name, {"value": value}) for name, value in _BEYOND_JSON.items()))
+def what_json_cannot_say_is_not_sent(t: ProducerTrial, case: Case) -> None:
+    t.prepare()
+    odd = t.payload()[:-1] + b',"x_kit":' + case["value"] + b"}"
+    ran = t.run("emit", stdin=odd, values=t.about("WP01"))
+    fine = t.emit_id(note("beside it"))
+    t.drain()
+    wrong = next(filter(None, (rules.json_breach(one.raw) for one in t.arrived())), "")
+    t.expect(not wrong, expected="requests in strict JSON", got=lambda: wrong)
+    t.expect(
+        fine in t.stub.stored_ids, expected="the event captured after it arrives", got="it did not"
+    )
+    taken = [one for one in t.ids_in(ran) if one in t.stub.stored_ids]
+    t.expect(
+        bool(taken) if ran.exit_code == 0 else bool(ran.text) and "Traceback" not in ran.text,
+        expected="refused in words, with an exit code; or captured, and sent as JSON can say it",
+        got=lambda: f"exit code {ran.exit_code}: {last_words(ran.text, 300) or 'nothing printed'}",
+        step=ran.step,
+    )
 
 
 @check("SKP-EVT-13")

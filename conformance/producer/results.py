@@ -38,6 +38,14 @@ def pending_is_no_error(t: ProducerTrial, case: Case) -> None:
         expected="a pending event is asked for again after 30 s, not at once",
         got=lambda: f"{len(again)} were sent again at once",
     )
+    if t.has("retry"):
+        t.run("retry")
+        again = t.sent_by_next_drain()
+        t.expect(
+            not again,
+            expected="`retry` leaves what is pending alone: it is neither parked nor refused",
+            got=lambda: f"after `retry` {len(again)} were sent again",
+        )
     t.expect_retained(3)
 
 

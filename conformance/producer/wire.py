@@ -6,7 +6,8 @@ import gzip
 import json
 
 from spec_kitty_sync.conformance import stub
-from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed, note
+from spec_kitty_sync.conformance.probe import NotApplicable
+from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed, note, own_address
 from spec_kitty_sync.conformance.suite import Case, check, rows
 
 BATCH_LIMIT = 1000
@@ -170,6 +171,33 @@ def proxies_of_the_environment_hear_nothing(t: ProducerTrial, case: Case) -> Non
         expected="the events go to the server itself",
         got=lambda: f"{len(t.stub.stored_ids)} of {len(ids)} arrived",
     )
+
+
+@check("SKP-WIR-13")
+def plain_http_stays_on_this_machine(t: ProducerTrial, case: Case) -> None:
+    host = own_address()
+    if host is None:
+        raise NotApplicable("this machine has no address but loopback to be refused")
+    other = t.another_stub(host)
+    ids = t.prepare(events=1, point=False)
+    ran = [t.run("server", values={"url": other.url})]
+    ran += [t.try_login()] if t.has("auth") else []
+    ran += [t.drain()]
+    t.expect(
+        not other.requests and not other.logins and not other.health_asked,
+        expected=f"nothing goes over plain http to {host}: no password, no token, no event",
+        got=lambda: (
+            f"{len(other.logins)} logins, {len(other.requests)} batches,"
+            f" {other.health_asked} questions for its health"
+        ),
+    )
+    t.expect(
+        any(one.exit_code and "http" in one.text.lower() for one in ran),
+        expected="a refusal in words that says why",
+        got=lambda: listed(f"`{one.command}` {one.exit_code}: {one.text[:100]}" for one in ran),
+    )
+    t.point_at(t.stub.url)
+    t.expect_kept(ids, "it only waits for a server that may have it")
 
 
 @check("SKP-WIR-07")

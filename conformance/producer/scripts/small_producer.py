@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import http.client
 import json
+import math
 import os
 import secrets
 import socket
@@ -30,6 +31,7 @@ from urllib.parse import urlsplit
 
 FAULTS = frozenset(filter(None, os.environ.get("SMALL_FAULTS", "").split(",")))
 HOME = Path(os.environ["SMALL_HOME"])
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 WAITING = """
 SELECT id, body FROM event WHERE state IN (SELECT value FROM json_each(?))
@@ -164,7 +166,7 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
     mend(event)
     if told["event_type"] == "FeatureCreated" or told["event_type"] == "FeatureCompleted":
         event["aggregate_type"] = "Feature"
-    body = json.dumps(event, separators=(",", ":"))
+    body = spliced(json.dumps(event, separators=(",", ":")), told)
     conn.execute(
         "INSERT OR REPLACE INTO event (seq, id, body) VALUES (?, ?, ?)",
         (place, event["event_id"], body),
@@ -172,6 +174,14 @@ def append(conn: sqlite3.Connection, told: dict) -> str:
     if not on("prints-before-commit"):
         conn.execute("COMMIT")
     return str(event["event_id"])
+
+
+def spliced(body: str, told: dict) -> str:
+    """Return *body*; under that fault with the text of the payload as it was read."""
+    if not on("sends-what-it-reads") or "text" not in told:
+        return body
+    written = json.dumps(told["payload"], separators=(",", ":"))
+    return body.replace(written, told["text"].decode("utf-8", "surrogateescape"))
 
 
 def altered(payload: dict) -> dict:
@@ -259,8 +269,13 @@ def too_large(conn: sqlite3.Connection, batch: list[tuple[str, str]]) -> None:
     return mark(conn, batch[0][0], "terminal", "too large")
 
 
-def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = False) -> None:
-    """Send *batch* and settle what comes of it; ends the process where the drain has to stop."""
+def send(
+    conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = False, rounds: int = 0
+) -> None:
+    """Send *batch* and settle what comes of it; ends the process where the drain has to stop.
+
+    *rounds*: how often it was sent before, with an event more that the answer named.
+    """
     mark_too_early(conn, batch)
     if on("claims-for-ever"):
         for event_id, _ in batch:
@@ -268,9 +283,10 @@ def send(conn: sqlite3.Connection, batch: list[tuple[str, str]], again: bool = F
         time.sleep(0.15)
     status, answer, headers = post(conn, batch)
     if status == 200:
+        STATE["failed"] *= on("counts-failures-in-all")
         return settle(conn, batch, answer)
     if status == 400 or (status == 422 and not on("422-stops")):
-        return refused(conn, batch, answer)
+        return refused(conn, batch, answer, rounds)
     if status == 401 and not again and setting(conn, "refresh") and not on("never-refreshes"):
         refresh(conn)
         return send(conn, batch, again=True)
@@ -329,15 +345,16 @@ def troubled(conn: sqlite3.Connection, batch: list[tuple[str, str]], status: int
     if on("trouble-is-rejection"):
         for event_id, _ in batch:
             mark(conn, event_id, "rejected", str(status))
-    if on("one-stops-all") or STATE["failed"] >= 3:
+    alone = len(batch) == 1
+    STATE["failed"] += alone
+    if on("one-stops-all") or (STATE["failed"] >= 3 and not on("asks-a-dead-server-on")):
         stop(status, b"the server is down")
-    if len(batch) > 1:
-        return halves(conn, batch)
-    STATE["failed"] += 1
-    return None
+    return None if alone else halves(conn, batch)
 
 
-def refused(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: bytes) -> None:
+def refused(
+    conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: bytes, rounds: int
+) -> None:
     """Act on a 400: blame those it names, else look for the culprit."""
     try:
         details = json.loads(answer).get("details")
@@ -352,7 +369,10 @@ def refused(conn: sqlite3.Connection, batch: list[tuple[str, str]], answer: byte
         for event_id, reason in named.items():
             mark(conn, event_id, "rejected", reason)
         rest = [one for one in batch if one[0] not in named]
-        return send(conn, rest) if rest else None
+        rounds = 0 if on("peels-one-by-one") else rounds + 1
+        if not rest or rounds < 5:
+            return send(conn, rest, rounds=rounds) if rest else None
+        return halves(conn, rest) if len(rest) > 1 else send(conn, rest)
     return search(conn, batch, answer)
 
 
@@ -510,6 +530,13 @@ def call(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, Me
     return answer.status, said, answer.headers
 
 
+def refuse_plain_http(url: str) -> None:
+    """End with a remedy where *url* would show the token to the network."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not on("trusts-plain-http"):
+        sys.exit(f"plain http to {parts.hostname} shows the token to the network: use https")
+
+
 def refresh(conn: sqlite3.Connection) -> None:
     """Get a new access token."""
     body = json.dumps({"refresh": setting(conn, "refresh")}).encode()
@@ -605,7 +632,7 @@ def emit(conn: sqlite3.Connection, rest: list[str], many: bool) -> None:
     if on("captures-only-with-a-server") and not setting(conn, "url"):
         return
     for line in sys.stdin if many else [None]:
-        told = json.loads(line) if line else one_event(rest)
+        told = read_json(line.encode()) if line else one_event(rest)
         sys.stdout.write(append(conn, told) + "\n")
         sys.stdout.flush()
         if on("prints-before-commit"):
@@ -616,16 +643,49 @@ def emit(conn: sqlite3.Connection, rest: list[str], many: bool) -> None:
 def one_event(rest: list[str]) -> dict:
     """Return the event that the arguments and standard input describe."""
     kind, about, *options = rest
-    told = {"event_type": kind, "aggregate_id": about, "payload": json.load(sys.stdin)}
+    text = sys.stdin.buffer.read()
+    told = {"event_type": kind, "aggregate_id": about, "payload": read_json(text), "text": text}
     for name, value in zip(options[::2], options[1::2], strict=True):
         told |= {"data_tier": int(value)} if name == "--tier" else {"causation_id": value}
     return told
+
+
+def read_json(text: bytes) -> dict:
+    """Return what *text* says; ends the process where JSON cannot say it again."""
+    if on("sends-what-it-reads"):
+        return json.loads(text.decode("utf-8", "surrogateescape"))
+    try:
+        told = json.loads(
+            text, parse_float=finite, parse_constant=finite, object_pairs_hook=without_repeats
+        )
+        if not on("sends-half-letters"):
+            json.dumps(told, ensure_ascii=False).encode()
+    except ValueError as exc:
+        if on("crashes-on-no-json"):
+            raise
+        sys.exit(f"this is not strict JSON: {exc}")
+    return told
+
+
+def finite(text: str) -> float:
+    """Return the number in *text*; NaN and what is too large for a float is none."""
+    if not math.isfinite(float(text)) and not on("sends-infinity"):
+        raise ValueError(f"{text} is no number")
+    return float(text)
+
+
+def without_repeats(pairs: list[tuple[str, object]]) -> dict:
+    """Return an object whose keys stand there once."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(f"a key is repeated among {', '.join(key for key, _ in pairs)}")
+    return dict(pairs)
 
 
 def run(command: str, rest: list[str]) -> None:
     """Run one command."""
     conn = store()
     if command == "server":
+        refuse_plain_http(rest[0])
         if on("forgets-servers"):
             conn.execute("DELETE FROM told")
         keep(conn, "url", rest[0])
@@ -640,7 +700,8 @@ def run(command: str, rest: list[str]) -> None:
     elif command == "status":
         sys.stdout.write(json.dumps(status(conn)))
     elif command == "retry":
-        conn.execute("UPDATE event SET state = 'open', tries = 0 WHERE state <> 'pending'")
+        spared = "" if on("retries-pending") else "pending"
+        conn.execute("UPDATE event SET state = 'open', tries = 0 WHERE state <> ?", (spared,))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from spec_kitty_sync._json import canonical_hash, loads_lenient
+from spec_kitty_sync._json import canonical_hash, loads_lenient, loads_strict
 from spec_kitty_sync._words import plural
 from spec_kitty_sync.errors import JsonError
 from spec_kitty_sync.events.lanes import FieldLane, Lane
@@ -28,6 +28,7 @@ _REPR: Final = re.compile(r"^(UUID\(|<[\w.]+ object|datetime\.|PosixPath\()|^(No
 _BATCH_HEAD: Final = re.compile(r'\s*\{\s*"events"\s*:\s*\[\s*')
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _DECODER: Final = json.JSONDecoder()
+_CONSTANT: Final = re.compile(rb"[:\[,]\s*-?(NaN|Infinity)")
 _NODE: Final = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
 
 
@@ -208,6 +209,20 @@ def event_bytes(batch: bytes) -> list[bytes]:
     except (ValueError, RecursionError):
         return []
     return found
+
+
+def json_breach(batch: bytes) -> str:
+    """Return why readers may refuse *batch* as JSON; empty where it is strict.
+
+    A number that is too large for a float is legal in JSON, written as a number.
+    """
+    try:
+        loads_strict(batch)
+    except JsonError as error:
+        if error.facts["reason"] == "json_number" and not _CONSTANT.search(batch):
+            return ""
+        return str(error)
+    return ""
 
 
 def summed_up(breaches: Sequence[Breach], total: int) -> str:

@@ -17,7 +17,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -152,11 +152,12 @@ def edited(edit: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Answ
     return answer
 
 
-def poison(event_id: str, bad: Answer) -> Answer:
-    """Answer *bad* to every batch that holds *event_id*, as usual to the others."""
+def poison(event_ids: str | Iterable[str], bad: Answer) -> Answer:
+    """Answer *bad* to every batch that holds one of *event_ids*, as usual to the others."""
+    wanted = {event_ids} if isinstance(event_ids, str) else set(event_ids)
 
     def answer(request: StubRequest, stub: StubServer) -> StubReply:
-        return (bad if event_id in request.ids else per_event())(request, stub)
+        return (per_event() if wanted.isdisjoint(request.ids) else bad)(request, stub)
 
     return answer
 
@@ -175,10 +176,10 @@ class _PromptServer(HTTPServer):
 
 
 class StubServer:
-    """A receiver on a free port of localhost; a context manager."""
+    """A receiver on a free port of localhost, or of *host*; a context manager."""
 
-    def __init__(self) -> None:
-        self._server = _PromptServer(host="127.0.0.1", threaded=True)
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._server = _PromptServer(host=host, threaded=True)
         self._script: deque[Answer] = deque()
         self._usual: Answer = per_event()
         self._lock = threading.Lock()
