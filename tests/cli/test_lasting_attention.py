@@ -266,7 +266,6 @@ def test_check_points_at_a_full_disk(delivered: Desk, monkeypatch: pytest.Monkey
     assert wants(delivered, code=0) == {}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 def test_check_points_at_a_home_that_cannot_be_written(delivered: Desk):
     """A read-only home is read, and the report says that it takes nothing in."""
     delivered.home.root.chmod(0o500)

@@ -90,7 +90,6 @@ def _report(
     service = read_service(settings.home, clock=clock)
     wanted = auth.section.blocked not in ("local_retention", "no_target")
     background = _background(workspace, standing, service, wanted=wanted)
-    reset = _reset(workspace, standing, auth, connection)
     in_the_way = (
         *attention.target_attention(auth.resolved),
         *attention.auth_attention(auth, standing.ledger),
@@ -100,7 +99,7 @@ def _report(
         *capture_attention(settings.home),
         # What stands in the way now says more than how the last attempt ended.
         *(in_the_way or attention.stop_attention(background, standing.ledger, auth.login_remedy)),
-        *reset,
+        *_reset(workspace, standing, auth, connection),
         *attention.delivery_attention(background, terminal),
         *attention.rejected_attention(standing.ledger),
         *attention.migration_attention(legacy, migration),
