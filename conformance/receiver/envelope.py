@@ -108,7 +108,7 @@ def lamport_clock_is_a_whole_number(probe: Probe, case: Case) -> None:
         refuse_each(probe, probe.make.event, _edits("lamport_clock", values))
         return
     event = probe.make.event(lamport_clock=case["value"])
-    probe.taken(probe.post([event]), [event], f"lamport_clock {case['value']} is legal")
+    probe.taken(probe.post([event]), [event], f"a lamport_clock of {case['value']} is refused")
 
 
 @check(
@@ -190,7 +190,8 @@ def causation_is_null_or_ulid(probe: Probe, case: Case) -> None:
         return
     parent = probe.make.event()
     child = probe.make.event(causation_id=None if case.name == "null" else parent["event_id"])
-    probe.taken(probe.post([parent, child]), [parent, child], "root events are refused")
+    kind = "of which nothing is the cause" if case.name == "null" else "whose cause is known"
+    probe.taken(probe.post([parent, child]), [parent, child], f"an event {kind} is refused")
 
 
 def _no_ulids(probe: Probe) -> dict[str, Any]:
@@ -238,6 +239,7 @@ def unknown_type_is_rejected_by_name(probe: Probe, case: Case) -> None:
         raise reply.fail(
             f"a reason that names {case['type']!r} or event_type",
             f"the reason {reason_of(row)!r}",
+            "the operator is not told which type it is that nobody knows",
             about=event["event_id"],
         )
 

@@ -5,6 +5,7 @@ import re
 from spec_kitty_sync.conformance.builder import EXAMPLES, JsonObject, example
 from spec_kitty_sync.conformance.edits import Edit, conditional_rules, done_payload, missing_fields
 from spec_kitty_sync.conformance.exchange import Request
+from spec_kitty_sync.conformance.meaning import BODY_BLURRED, OVER_LIMIT, TAKES_DOWN
 from spec_kitty_sync.conformance.negatives import name_each
 from spec_kitty_sync.conformance.probe import NotApplicable, Probe
 from spec_kitty_sync.conformance.reply import Reply, reason_of
@@ -33,7 +34,7 @@ def _broken(probe: Probe) -> JsonObject:
 @check("SKR-ERR-01", *(Case(name, {"body": body}) for name, body in _BODIES.items()))
 def every_400_has_error_and_details(probe: Probe, case: Case) -> None:
     reply = probe.post(body=case["body"], note=case.name)
-    body = reply.expect_error(400)
+    body = reply.expect_error(400, means={"5xx": TAKES_DOWN, "": BODY_BLURRED})
     if not isinstance(body.get("details"), str | list) or not body["details"]:
         raise reply.fail(
             '"details": text, or a list of {event_id, error|reason}',
@@ -95,9 +96,8 @@ def size_words_are_kept_for_size(probe: Probe, case: Case) -> None:
 def bad_content_is_no_transient_failure(probe: Probe, case: Case) -> None:
     event = _broken(probe)
     reply = probe.post([event], note="entry_content is missing")
-    row = reply.expect_outcome(
-        event, {"rejected", "failed_permanent"}, "the sender tries a hopeless event for ever"
-    )
+    means = {"failed_transient": "the sender tries a hopeless event for ever"}
+    row = probe.refused(reply, event, means)
     if row.get("error_category") == "server_error":
         raise reply.fail(
             "no category server_error for bad content",
@@ -170,5 +170,7 @@ def hopeless_event_is_failed_permanent(probe: Probe, case: Case) -> None:
     reply = probe.post([event], patient=True, note=f"one event of more than {limit} bytes")
     if reply.expect_status(200, 413).status == 200:
         reply.expect_outcome(
-            event, {"failed_permanent"}, "the sender tries again what can never succeed"
+            event,
+            {"failed_permanent"},
+            {"success": OVER_LIMIT, "": "the sender tries again what can never succeed"},
         )

@@ -53,7 +53,8 @@ def duplicate_in_a_larger_batch(probe: Probe, case: Case) -> None:
     probe.control([old], "the event to be repeated")
     reply = probe.post([*new[:2], old, *new[2:]], note="the old event, third among four new ones")
     probe.repeated(reply, [old], "an event that is stored looks new in a larger batch")
-    probe.taken(reply, new, "one known event makes its whole batch look known")
+    means = {"duplicate": "one known event makes its whole batch look known"}
+    probe.taken(reply, new, {**means, "": "new events pay for a known one beside them"})
 
 
 @check("SKR-IDM-03", *(Case(name) for name in (*_OTHER_FIELDS, "project_uuid")))
@@ -65,10 +66,15 @@ def other_content_is_never_success(probe: Probe, case: Case) -> None:
     reply.expect_outcome(
         event,
         {"rejected", "duplicate", "failed_permanent"},
-        "the store keys on content, not on event_id: the second content is kept too",
+        {
+            "": f"the key of the store is more than event_id: another {case.name} is another event",
+            "4xx": "one conflict makes the whole batch fail: the good events beside it wait",
+            "5xx": "a conflict takes the request down: the sender sends it again for ever",
+        },
     )
     reply = probe.post([event], note="the first content again")
-    probe.repeated(reply, [event], "the second content took the place of the first")
+    means = "the second content took the place of the first"
+    probe.repeated(reply, [event], {"success": means, "rejected": means})
 
 
 @check("SKR-IDM-04")
@@ -96,10 +102,21 @@ def same_id_twice_in_one_batch(probe: Probe, case: Case) -> None:
         raise reply.fail(
             f"two results for {event['event_id']}: one success, one duplicate",
             f"{found}: {reply.brief(event)}",
-            "ids are looked up before the batch is stored, but not within the batch",
+            _twice_in_a_batch(found),
             about=event["event_id"],
         )
     probe.taken(reply, [other], "the event beside them pays for it")
+
+
+def _twice_in_a_batch(found: list[str]) -> str:
+    """Say what these statuses of one event sent twice in a batch mean."""
+    if len(found) != 2:
+        return "results are kept by id: who counts them misses one for each repeated id"
+    if "success" not in found:
+        return "the first of them is called known or bad: the sender never learns that it is stored"
+    if found == ["success", "success"]:
+        return "ids are looked up before the batch is stored, but not within the batch"
+    return "the second of them is answered as an error, though it is stored"
 
 
 @check("SKR-IDM-06", Case("alone"), Case("among-others"), Case("same-batch"))
@@ -113,7 +130,8 @@ def rejected_id_is_not_burnt(probe: Probe, case: Case) -> None:
     reply = probe.post([*beside, broken], note="entry_content is missing")
     probe.refused(reply, broken, "an incomplete payload is taken for a good one")
     reply = probe.post([event], note="the same id, corrected")
-    probe.taken(reply, [event], "the id was stored before the event was checked")
+    means = "the id was stored before the event was checked"
+    probe.taken(reply, [event], {"duplicate": means, "": means})
 
 
 def _corrected_in_the_same_batch(probe: Probe, broken: JsonObject, event: JsonObject) -> None:
@@ -124,11 +142,22 @@ def _corrected_in_the_same_batch(probe: Probe, broken: JsonObject, event: JsonOb
         raise reply.fail(
             f"two results for {event['event_id']}: one refused, one success",
             f"{found}: {reply.brief(event)}",
-            "an id is noted before its event is checked: what was never stored is called known",
+            _corrected_after(found),
             about=event["event_id"],
         )
     reply = probe.post([event], note="the corrected one again")
     probe.repeated(reply, [event], "the corrected event was called a success, and is not stored")
+
+
+def _corrected_after(found: list[str]) -> str:
+    """Say what these statuses of a bad event and its correction in one batch mean."""
+    if len(found) != 2:
+        return "results are kept by id: what became of one of the two is not told"
+    if not set(found) & REFUSED:
+        return "an incomplete payload is taken for a good one"
+    if "duplicate" in found:
+        return "an id is noted before its event is checked: what was never stored is called known"
+    return "a corrected event pays for the bad one with its id"
 
 
 @check("SKR-IDM-07", Case("before-the-answer"), Case("within-the-answer"), Case("sent-twice"))
@@ -202,7 +231,8 @@ def neighbours_are_distinct(probe: Probe, case: Case) -> None:
     second["event_id"] = text[:at] + other + text[at + 1 :]
     probe.control([first], "the first of two neighbours")
     reply = probe.post([second], note=f"the id differs in character {at + 1} only")
-    probe.taken(reply, [second], "ids are cut or folded before they are compared")
+    means = "ids are cut or folded before they are compared"
+    probe.taken(reply, [second], {"duplicate": means, "": means})
 
 
 @check("SKR-IDM-13")
@@ -210,7 +240,8 @@ def conflict_is_called_by_its_name(probe: Probe, case: Case) -> None:
     event = probe.make.event("HistoryAdded")
     probe.control([event], "the first content")
     reply = probe.post([_other_content(probe, event)], note="the same id, other content")
-    row = reply.expect_outcome(event, {"rejected"}, "the second content is called known")
+    means = {"duplicate": "the second content is called known", "success": "both are stored"}
+    row = reply.expect_outcome(event, {"rejected"}, means)
     if row.get("error_category") != "id_conflict":
         raise reply.fail(
             'error_category "id_conflict"',
@@ -231,4 +262,5 @@ def same_content_in_other_clothes(probe: Probe, case: Case) -> None:
         indent=2 if case.name == "spaces" else None,
     )
     reply = probe.post(body=text.encode(), note=f"the same content, other {case.name}")
-    probe.repeated(reply, [event], "content is compared byte by byte, not as JSON")
+    means = "content is compared byte by byte, not as JSON"
+    probe.repeated(reply, [event], {"success": means, "rejected": means})

@@ -32,9 +32,18 @@ def expect_one_success_each(events: Iterable[JsonObject], replies: Sequence[Repl
             raise last.fail(
                 f"one success and {len(rows) - 1} duplicates for {event_id}, over all replies",
                 said,
-                "look-up and insert are two steps: in between, another request does the same",
+                _race(counts),
                 about=event_id,
             )
+
+
+def _race(counts: Counter[str]) -> str:
+    """Say what such *counts* of statuses mean, of one event sent several times at once."""
+    if counts["success"] > 1:
+        return "look-up and insert are two steps: in between, another request does the same"
+    if set(counts) - {"success", "duplicate"}:
+        return "whoever comes second in a race is answered as an error: it is known, or will be"
+    return "each request is told that another one stored the event: nobody may have"
 
 
 def expect_own_results(batch: Sequence[JsonObject], reply: Reply) -> None:

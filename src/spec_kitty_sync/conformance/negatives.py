@@ -8,6 +8,7 @@ from typing import Final
 
 from spec_kitty_sync.conformance.builder import JsonObject
 from spec_kitty_sync.conformance.edits import Edit
+from spec_kitty_sync.conformance.meaning import unless_refused
 from spec_kitty_sync.conformance.probe import REFUSED, TAKEN, ControlFailed, Probe
 from spec_kitty_sync.conformance.reply import CheckFailed, Reply, grouped, reason_of, shorten
 
@@ -30,7 +31,7 @@ def send_edits(probe: Probe, parent: Parent, edits: Iterable[Edit]) -> tuple[Rep
         note=f"a valid event, then {len(sent)} with one edit each",
     )
     try:
-        reply.expect_results("one bad event makes the whole batch fail")
+        reply.expect_results(unless_refused(""))
     except CheckFailed as failed:
         named = [("the valid event", good)] + [(told(edit), event) for edit, event in sent]
         raise failed.beside(*_each_alone(probe, named)) from None
@@ -64,7 +65,9 @@ def name_each(probe: Probe, parent: Parent, edits: Iterable[Edit]) -> None:
 
 def _refused(reply: Reply, edit: Edit, event: JsonObject, sent: Sent) -> JsonObject:
     try:
-        return reply.expect_outcome(event, REFUSED, f"{told(edit)} is taken for valid")
+        return reply.expect_outcome(
+            event, REFUSED, unless_refused(f"{told(edit)} is taken for valid")
+        )
     except CheckFailed as failed:
         others = [(other, reply.status_of(its["event_id"])) for other, its in sent if its != event]
         neighbours = grouped((told(other), status or "?") for other, status in others)

@@ -13,6 +13,12 @@ from spec_kitty_sync.conformance.builder import Builder, JsonObject, Namespace, 
 from spec_kitty_sync.conformance.client import Address, Client
 from spec_kitty_sync.conformance.exchange import Exchange, Request
 from spec_kitty_sync.conformance.extra_paths import HOOK_PATHS, PAGE, READ_PATH
+from spec_kitty_sync.conformance.meaning import (
+    Meaning,
+    unless_known,
+    unless_refused,
+    unless_taken,
+)
 from spec_kitty_sync.conformance.reply import Reply, shorten
 
 TAKEN: Final = frozenset({"success", "pending", "queued"})
@@ -276,17 +282,21 @@ class Probe:
                 raise ControlFailed(f"{why} should be taken first; got {reply.brief(event)}")
         return reply
 
-    def taken(self, reply: Reply, events: Iterable[JsonObject], means: str = "") -> Reply:
-        """Ask that each of *events*, new to the receiver, was taken."""
-        return reply.expect_all(events, TAKEN, means)
+    def taken(self, reply: Reply, events: Iterable[JsonObject], means: Meaning = "") -> Reply:
+        """Ask that each of *events*, new to the receiver, was taken; *means*: if it refuses one."""
+        return reply.expect_all(events, TAKEN, unless_taken(means))
 
-    def repeated(self, reply: Reply, events: Iterable[JsonObject], means: str = "") -> Reply:
-        """Ask that each of *events*, taken before, is a duplicate (or still pending)."""
+    def repeated(self, reply: Reply, events: Iterable[JsonObject], means: Meaning = "") -> Reply:
+        """Ask that each of *events*, taken before, is a duplicate (or still pending).
+
+        *means*: if one is a success, as a new one would be.
+        """
+        means = unless_known(means)
         for event in events:
             settled = str(event["event_id"]) not in self._pending
             reply.expect_outcome(event, {"duplicate"} if settled else TAKEN | {"duplicate"}, means)
         return reply
 
-    def refused(self, reply: Reply, event: JsonObject, means: str = "") -> JsonObject:
-        """Ask that *event* was refused for its content, with whatever reason."""
-        return reply.expect_outcome(event, REFUSED, means)
+    def refused(self, reply: Reply, event: JsonObject, means: Meaning = "") -> JsonObject:
+        """Ask that *event* was refused for its content; *means*: if it is taken."""
+        return reply.expect_outcome(event, REFUSED, unless_refused(means))

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from spec_kitty_sync.conformance.exchange import Exchange
+from spec_kitty_sync.conformance.meaning import Meaning, by_status, meaning_of
 from spec_kitty_sync.conformance.outcome import Finding
 
 STATUSES = frozenset(
@@ -139,14 +140,15 @@ class Reply:
             )
         return self
 
-    def expect_status(self, *allowed: int, means: str = "") -> Reply:
+    def expect_status(self, *allowed: int, means: Meaning = "") -> Reply:
         """Ask for one of the HTTP statuses *allowed*."""
         self.expect_answer()
         if self.status not in allowed:
+            means = meaning_of(means, by_status(self.status))
             raise self.fail(f"HTTP {_either(allowed)}", means=means)
         return self
 
-    def expect_results(self, means: str = "") -> list[dict[str, Any]]:
+    def expect_results(self, means: Meaning = "") -> list[dict[str, Any]]:
         """Ask for 200 with a list of result objects, and return it.
 
         *means* is about another status; an answer that cannot be read has words of its own.
@@ -162,7 +164,7 @@ class Reply:
         return self.results
 
     def expect_outcome(
-        self, event: dict[str, Any], allowed: Collection[str], means: str = ""
+        self, event: dict[str, Any], allowed: Collection[str], means: Meaning = ""
     ) -> dict[str, Any]:
         """Ask for exactly one result of *event*, its status among *allowed*; return it.
 
@@ -182,20 +184,20 @@ class Reply:
             raise self.fail(
                 f"status of {event_id} is {_either(sorted(allowed))}",
                 shorten(json.dumps(found[0], ensure_ascii=False)),
-                means,
+                meaning_of(means, str(found[0].get("status"))),
                 about=event_id,
             )
         return found[0]
 
     def expect_all(
-        self, events: Iterable[dict[str, Any]], allowed: Collection[str], means: str = ""
+        self, events: Iterable[dict[str, Any]], allowed: Collection[str], means: Meaning = ""
     ) -> Reply:
         """Ask `expect_outcome` of every event."""
         for event in events:
             self.expect_outcome(event, allowed, means)
         return self
 
-    def expect_error(self, *allowed: int, means: str = "") -> dict[str, Any]:
+    def expect_error(self, *allowed: int, means: Meaning = "") -> dict[str, Any]:
         """Ask for one of the HTTP statuses and a JSON object with `error`; return it."""
         self.expect_status(*allowed, means=means)
         body = self.json
