@@ -12,6 +12,8 @@ from remedies import LOGIN
 from small_receiver import SmallReceiver, accept, reject
 from unprivileged import unprivileged
 
+from spec_kitty_sync.cli.render_words import when
+
 
 def wants(desk: Desk, *, code: int | None = 3) -> dict[str, str]:
     """Return what `sync status --check` points at, with the remedy of each."""
@@ -272,3 +274,16 @@ def test_check_points_at_a_home_that_cannot_be_written(delivered: Desk):
     found = unprivileged(lambda: delivered.run("sync", "status", "--check", "--json").out)
     delivered.home.root.chmod(0o700)
     assert [each["code"] for each in json.loads(found)["attention"]] == ["home_read_only"]
+
+
+def test_status_names_since_when_events_wait_apart_from_the_first_that_is_kept(delivered: Desk):
+    """The time of an event that was delivered long ago is not taken for that of one that waits."""
+    let_days_pass(delivered, 9)
+    delivered.put(make_event(2))
+    let_days_pass(delivered, 2)
+    said = delivered.run("sync", "status").out
+    report = delivered.json("sync", "status")
+    assert report["background"]["oldest_undelivered_at"] == oldest_of(delivered, 2)
+    shown = when(oldest_of(delivered, 2), report["generated_at"])
+    assert f"the first to deliver is here since {shown}" in said
+    assert f"the first of them: {when('2026-02-12T10:00:00Z', report['generated_at'])}" in said

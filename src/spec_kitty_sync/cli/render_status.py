@@ -123,7 +123,10 @@ def _journal(report: StatusReport) -> Iterator[str]:
         text += f", growing {size(journal.growth_bytes_per_day)} a day"
     yield _field("journal", text)
     if journal.oldest_retained_event_at:
-        yield _field("", f"oldest: {when(journal.oldest_retained_event_at, now)}")
+        yield _field("", f"the first of them: {when(journal.oldest_retained_event_at, now)}")
+    if report.background.oldest_undelivered_at:
+        since = when(report.background.oldest_undelivered_at, now)
+        yield _field("", f"the first to deliver is here since {since}")
     if journal.archived_event_count:
         yield _field("", f"{plural(journal.archived_event_count, 'event')} archived or collected")
     if journal.gc_suggestion:
