@@ -5,6 +5,7 @@ The third, calls that answer ENOSPC, is in test_syscall_faults.py.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from fault_figures import Figures
 from fault_scenarios import append_many, varied
 from fault_scenarios_keeping import old_queues, old_store
 from fault_stage import Stage
+from legacy_homes import event, write_queue
 from legacy_homes import journal_of as bodies_of
 from oracle import drain, examine, journal_of, make_event
 
@@ -149,10 +151,28 @@ def test_command_without_room_is_refused_and_works_with_room(
     refused = run_limited(stage, limit, *command)
     assert refused.returncode == 2, refused
     assert refused.stderr.count("\n") <= 2, refused.stderr
-    assert re.search("free some space|making room", refused.stderr), refused.stderr
+    assert re.search("free some space|making room|has room", refused.stderr), refused.stderr
     assert before.items() <= bodies_of(stage.home.root).items()
     again = run_limited(stage, None, *command)
     assert "error:" not in again.stderr, again
     assert before.items() < bodies_of(stage.home.root).items()
     examine(stage.home, before, stage.wire())
     figure(f"full:{command[1]}", points=1, losses=0)
+
+
+def test_migration_without_room_tells_how_far_it_came(stage: Stage, figure: Figures) -> None:
+    """Whole sources are imported before the disk is full: the message counts them, and the same
+    command does the rest once there is room."""
+    root = stage.home.root
+    write_queue(root / "queue.db", [event(number) for number in range(10)])
+    write_queue(root / "queues" / "queue-0123456789abcdef.db", [event(n) for n in range(10, 2000)])
+    refused = run_limited(stage, 300_000, "sync", "migrate", "--json")
+    assert refused.returncode == 2, refused
+    error = json.loads(refused.stdout)["error"]
+    assert (error["sources_done"], error["imported"]) == (1, 10)
+    assert "1 of 2 sources done before, 10 events imported" in refused.stderr
+    assert "has room" in error["remedy"]
+    assert len(bodies_of(root)) == 10
+    again = run_limited(stage, None, "sync", "migrate", "--json")
+    assert json.loads(again.stdout)["imported"] == 1990
+    figure("full:migrate", points=1, losses=0)

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from spec_kitty_sync._clock import Clock
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._words import plural, verb
-from spec_kitty_sync.errors import SourceError
+from spec_kitty_sync.errors import (
+    SourceError,
+    StoreDiskError,
+    StoreError,
+    StoreFullError,
+    StoreUncertainError,
+)
 from spec_kitty_sync.event_journal.corrections import Corrections
 from spec_kitty_sync.event_journal.journal import SqliteJournal
 from spec_kitty_sync.event_journal.models import Appended, DeliveryFacts
@@ -53,6 +59,7 @@ _NOT_READ = {
     "zero_bytes": SourceOutcome.EMPTY,
 }
 _HOLDS_NO_EVENT = (SourceOutcome.NOT_A_SOURCE, SourceOutcome.EMPTY)
+_NO_ROOM = (StoreFullError, StoreDiskError, StoreUncertainError)
 _MAY_HOLD_MORE = (SourceOutcome.BUSY, SourceOutcome.UNREADABLE)
 
 Progress = Callable[[str, int], None]
@@ -96,8 +103,17 @@ class Migrator:
         self._progress = progress or (lambda name, rows: None)
 
     def run(self, sources: Sequence[LegacySource]) -> MigrationReport:
-        """Import every source in the given order; one that fails stops no other."""
-        reports = tuple(self.take(source) for source in sources)
+        """Import every source in the given order; one that fails stops no other.
+
+        Raises:
+            StoreError: our own database failed. What it says tells how far the run came.
+        """
+        taken: list[SourceReport] = []
+        try:
+            taken.extend(map(self.take, sources))
+        except _NO_ROOM as exc:
+            raise _cut_short(exc, taken, len(sources)) from exc
+        reports = tuple(taken)
         if not any(report.outcome in _MAY_HOLD_MORE for report in reports):
             self._supersede()
         self._parts.store.checkpoint()
@@ -294,6 +310,18 @@ class Migrator:
 
     def _now_ms(self) -> int:
         return self._parts.clock.now_ms()
+
+
+def _cut_short(exc: StoreError, taken: Sequence[SourceReport], all_sources: int) -> StoreError:
+    """Return *exc*, with what was done before it and what to do after making room."""
+    imported = sum(report.imported for report in taken)
+    return type(exc)(
+        f"{exc.message}; {len(taken)} of {plural(all_sources, 'source')} done before, "
+        f"{plural(imported, 'event')} imported",
+        remedy="See that the disk works and has room, then run the same command again: what was "
+        "imported stays, and every source is as it was.",
+        **{**exc.facts, "sources_done": len(taken), "imported": imported},
+    )
 
 
 def record_conflict(parts: Parts, source_id: int, candidate: Candidate) -> bool:
