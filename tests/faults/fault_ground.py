@@ -3,7 +3,9 @@
 A point is a kind and a number:
 
     sql    killed at the n-th statement that any connection of the child begins
-    wire   killed at the n-th of: before a batch is sent, when it has arrived, when it is answered
+    wire   killed at the n-th of: before a batch is sent, when it has arrived, when it is answered;
+           where there is a socket: before and after each write, and after each read
+    cut    at the n-th read of a socket the answer is there, but nobody hears it: the wire is cut
     die    killed before the n-th call that changes something on the disk
     EIO …  that call fails (see `failing_disk.KINDS`)
     handles  only n - 1 more files may be open at a time
@@ -21,13 +23,14 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +41,14 @@ from oracle import examine
 from spec_kitty_sync.errors import SpecKittyError
 
 Point = tuple[str, int]
-IN_PROCESS = ("sql", "wire")
+IN_PROCESS = ("sql", "wire", "cut")
 _WAYS_OUT = {
     "EIO": "Append the same event again|Check the disk|sync show",
     "ENOSPC": "[Ff]ree (disk|some) space|making room|sync show",
     "handles": "ulimit -n",
 }
 _CONNECT = sqlite3.connect
+_DIAL = socket.create_connection
 
 
 @dataclass
@@ -54,9 +58,13 @@ class Fuse:
     ends_at: Point | None = None
     burnt: Counter[str] = field(default_factory=Counter)
 
-    def burn(self, kind: str) -> None:
+    def reaches(self, kind: str) -> bool:
+        """Count a point and say whether it is the one."""
         self.burnt[kind] += 1
-        if (kind, self.burnt[kind]) == self.ends_at:
+        return (kind, self.burnt[kind]) == self.ends_at
+
+    def burn(self, kind: str) -> None:
+        if self.reaches(kind):
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()  # for whichever thread is not the first to hear of it
 
@@ -64,6 +72,39 @@ class Fuse:
         conn = _CONNECT(*args, **options)
         conn.set_trace_callback(lambda statement: self.burn("sql"))
         return conn
+
+    def dial(self, *args: Any, **options: Any) -> socket.socket:
+        return _TappedSocket(_DIAL(*args, **options), self)
+
+
+class _TappedSocket(socket.socket):
+    """A connection with points on both sides of each write, and behind each read."""
+
+    def __init__(self, plain: socket.socket, fuse: Fuse) -> None:
+        timeout = plain.gettimeout()
+        super().__init__(fileno=plain.detach())
+        self.settimeout(timeout)
+        self._fuse = fuse
+
+    def send(self, *args: Any) -> int:
+        self._fuse.burn("wire")
+        written = super().send(*args)
+        self._fuse.burn("wire")
+        return written
+
+    def sendall(self, *args: Any) -> None:
+        self._fuse.burn("wire")
+        super().sendall(*args)
+        self._fuse.burn("wire")
+
+    def recv(self, *args: Any) -> bytes:
+        data = super().recv(*args)
+        if data:
+            self._fuse.burn("wire")
+            if self._fuse.reaches("cut"):
+                self.shutdown(socket.SHUT_RDWR)
+                return b""
+        return data
 
 
 @dataclass
@@ -91,16 +132,19 @@ class Ground:
     Always at the same path, so that what a home remembers of paths is the same each time.
     """
 
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, stage: Stage | None = None) -> None:
         self._scenario = scenario
         self._template = folder / "template"
-        self.stage = Stage(folder / "stage")
+        self.stage = stage or Stage(folder / "stage")
         (self.stage.project / ".kittify").mkdir(parents=True)
         self.before = self._in_child(scenario.prepare)
         assert self.before.error is None, self.before.error
         self.stage.folder.rename(self._template)
         self.points = self.count()
         self._expected = scenario.outcome(self.stage) if scenario.outcome else None
+
+    def close(self) -> None:
+        """End what runs beside it."""
 
     def count(self, kind: str | None = None) -> dict[str, int]:
         """Run unharmed and return how many points there are of each kind of the process, or of
@@ -113,20 +157,24 @@ class Ground:
     def kill_at(self, *points: Point) -> int:
         """Run and die at the first point, run on from there and die at the next, …; then judge.
 
-        Return how many of the runs died. A run that ends before its point counts as none.
+        Return how many of the runs were hurt. A run that ends before its point counts as none.
 
         Raises:
             AssertionError: the home broke a promise.
         """
         self._fresh()
-        acknowledged, died = dict(self.before.acknowledged), 0
+        acknowledged, hurt = dict(self.before.acknowledged), 0
         for point in points:
-            ran = self._in_child(self._scenario.run, point)
-            assert ran.error is None, ran.error
-            acknowledged |= ran.acknowledged
-            died += ran.killed
+            hurt += self._strike(point, acknowledged)
         self._judge(acknowledged)
-        return died
+        return hurt
+
+    def _strike(self, point: Point, acknowledged: dict[str, bytes]) -> bool:
+        """Run once, add what was acknowledged, and say whether the run came to *point*."""
+        ran = self._in_child(self._scenario.run, point)
+        assert ran.error is None, ran.error
+        acknowledged |= ran.acknowledged
+        return ran.killed or ran.points.get(point[0], 0) >= point[1] > 0
 
     def fail_at(self, point: Point) -> Ran:
         """Run while the disk fails; then judge, on a disk that is well again.
@@ -161,7 +209,7 @@ class Ground:
         child = os.fork()
         if child == 0:
             os.close(reader)
-            _be_the_child(self.stage.folder, task, point, writer)
+            _be_the_child(self.stage, task, point, writer)
         os.close(writer)
         ran = Ran()
         with os.fdopen(reader, "rb") as said:
@@ -173,7 +221,7 @@ class Ground:
 
 
 def _be_the_child(
-    folder: Path, task: Callable[[Stage], object], point: Point | None, writer: int
+    stage: Stage, task: Callable[[Stage], object], point: Point | None, writer: int
 ) -> None:
     def say(message: dict[str, object]) -> None:
         os.write(writer, json.dumps(message).encode() + b"\n")
@@ -181,7 +229,8 @@ def _be_the_child(
     with suppress(BaseException):
         fuse = Fuse(point)
         sqlite3.connect = fuse.connect  # type: ignore[assignment]
-        stage = Stage(folder, say, lambda where: fuse.burn("wire"))
+        socket.create_connection = fuse.dial  # type: ignore[assignment]
+        stage = replace(stage, say=say, hook=lambda where: fuse.burn("wire"))
         if point is None or point[0] in IN_PROCESS:
             _run(task, stage)
             say({"points": dict(fuse.burnt)})

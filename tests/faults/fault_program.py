@@ -21,12 +21,14 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from failing_disk import KINDS
 from fault_ground import Ground, Point
 from fault_scenarios import DELIVERING
 from fault_scenarios_keeping import KEEPING
+from live_ground import LIVE, LiveGround
 
 SCENARIOS = {**DELIVERING, **KEEPING}
 _ENOUGH_FAILURES = 3
@@ -40,7 +42,9 @@ class Strikes:
     def __init__(self, name: str, folder: Path, options: argparse.Namespace) -> None:
         self._name = name
         self._options = options
-        self._ground = Ground(SCENARIOS[name], folder)
+        self.ground = (
+            LiveGround(LIVE[name], folder) if name in LIVE else Ground(SCENARIOS[name], folder)
+        )
         self._tried = self._kills = 0
         self._answers: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
@@ -59,7 +63,7 @@ class Strikes:
                 break
         return {
             "scenario": self._name,
-            "points": self._ground.points,
+            "points": self.ground.points,
             "tried": self._tried,
             "kills": self._kills,
             "answers": self._answers,
@@ -70,9 +74,9 @@ class Strikes:
 
     def _strike(self, points: Sequence[Point]) -> None:
         if not _is_error(points[0][0]):
-            self._kills += self._ground.kill_at(*points)
+            self._kills += self.ground.kill_at(*points)
             return
-        ran = self._ground.fail_at(points[0])
+        ran = self.ground.fail_at(points[0])
         if ran.failed or points[0][0] == "handles":
             self._answers[str(ran.error["code"]) if ran.error else "went on"] += 1
             self._calls[ran.first_failed.partition(" ")[0]] += 1
@@ -93,12 +97,14 @@ class Strikes:
             return [[("handles", n)] for n in range(1, _HANDLES + 1)]
         if options.kind:
             counter = "count-growth" if options.kind.startswith("ENOSPC") else "count"
-            found = self._ground.count(counter)[counter]
-            self._ground.points[options.kind] = found
+            found = self.ground.count(counter)[counter]
+            self.ground.points[options.kind] = found
             return [[(options.kind, n)] for n in _some(found, options.points, dice)]
-        points = self._ground.points
+        points = self.ground.points
         firsts: list[Point] = [("sql", n) for n in _some(points["sql"], options.points, dice)]
-        firsts += [("wire", n) for n in range(1, points.get("wire", 0) + 1)]
+        for kind in sorted(points.keys() - {"sql"}):
+            wanted = options.points if self._name in LIVE else None
+            firsts += [(kind, n) for n in _some(points[kind], wanted, dice)]
         return [
             [first, *(("sql", dice.randint(1, points["sql"])) for _ in range(again))]
             for again in range(options.again + 1)
@@ -124,7 +130,7 @@ def fast_folder() -> str | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("scenario", nargs="+", choices=sorted(SCENARIOS))
+    parser.add_argument("scenario", nargs="+", choices=sorted({**SCENARIOS, **LIVE}))
     parser.add_argument("--kind", choices=[*sorted(KINDS), "handles"])
     parser.add_argument("--points", type=int)
     parser.add_argument("--seed", type=int, default=1)
@@ -134,7 +140,9 @@ def main() -> None:
     importlib.import_module("ulid")  # loaded at its first use, which is not what is tested here
     for name in options.scenario:
         with tempfile.TemporaryDirectory(prefix="sk-faults-", dir=fast_folder()) as folder:
-            print(json.dumps(Strikes(name, Path(folder), options).run()), flush=True)
+            strikes = Strikes(name, Path(folder), options)
+            with closing(strikes.ground):
+                print(json.dumps(strikes.run()), flush=True)
 
 
 if __name__ == "__main__":

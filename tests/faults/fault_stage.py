@@ -25,6 +25,7 @@ class Stage:
 
     folder: Path
     say: Say = lambda message: None
+    url: str = TARGET
     hook: Hook = lambda where: None
 
     @property
@@ -41,7 +42,7 @@ class Stage:
 
     @property
     def settings(self) -> Settings:
-        return Settings(self.home, {"SPEC_KITTY_SAAS_URL": TARGET}, self.project)
+        return Settings(self.home, {"SPEC_KITTY_SAAS_URL": self.url}, self.project)
 
     def wire(self, judge: Judge = accept) -> RecordedWire:
         return RecordedWire(self.folder / "wire", judge=judge, hook=self.hook)

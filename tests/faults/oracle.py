@@ -11,12 +11,14 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from legacy_homes import event
-from recorded_wire import RecordedWire, ids_in
+from recorded_wire import TARGET, ids_in
 
 from spec_kitty_sync._clock import Clock, ManualClock
 from spec_kitty_sync._files import Home
+from spec_kitty_sync._http import Reply
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync.delivery.dispatcher import Dispatcher, DrainOptions
 from spec_kitty_sync.delivery.facts import SqliteDeliveryFacts
@@ -31,7 +33,8 @@ from spec_kitty_sync.events.admission import Admitted, admit
 from spec_kitty_sync.events.registry import default_registry
 from spec_kitty_sync.sync.store import open_home
 
-TARGET = "https://recorder.example/batch"
+__all__ = ["TARGET", "Findings", "Wire", "drain", "examine", "journal_of", "make_event"]
+
 _MUCH_LATER_MS = 4_102_444_800_000  # 2100: whatever was put off is due
 
 _ROWS = "SELECT event_id, body, body_sha256, removed FROM event_journal ORDER BY seq"
@@ -64,6 +67,19 @@ WHERE t.url = ? AND c.barrier IS NULL AND coalesce(l.epoch, t.epoch) = t.epoch
 """
 
 
+class Wire(Protocol):
+    """Where a drain's requests go, and what the far end knows of them."""
+
+    @property
+    def url(self) -> str: ...
+
+    def request(self, method: str, url: str, **request: object) -> Reply: ...
+
+    def sent(self) -> list[bytes]: ...
+
+    def accepted(self) -> set[str]: ...
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a home looked like before the fresh drain, and what that drain sent."""
@@ -86,7 +102,7 @@ def journal_of(store: Store, clock: Clock) -> SqliteJournal:
 def drain(
     store: Store,
     home: Home,
-    wire: RecordedWire,
+    wire: Wire,
     *,
     clock: Clock | None = None,
     batch: int = 1000,
@@ -96,27 +112,28 @@ def drain(
     dispatcher = Dispatcher(
         store, journal_of(store, clock), ledger=SqliteLedger(store, clock=clock), clock=clock
     )
+    options = ReceiverOptions(Limits(events=batch), clock=clock)
     return dispatcher.drain(
-        TargetRegistry(store, clock=clock).ensure(TARGET),
-        ExternalReceiver(TARGET, wire, options=ReceiverOptions(Limits(events=batch), clock=clock)),
+        TargetRegistry(store, clock=clock).ensure(wire.url),
+        ExternalReceiver(wire.url, wire, options=options),
         locks_dir=home.locks_dir,
         options=DrainOptions(lock_wait_s=10),
     )
 
 
-def examine(home: Home, acknowledged: Mapping[str, bytes], wire: RecordedWire) -> Findings:
+def examine(home: Home, acknowledged: Mapping[str, bytes], wire: Wire) -> Findings:
     """Assert everything that no fault may take away; the last look at *home*, for it delivers.
 
     *acknowledged* is event id → bytes. The wire answers well from now on.
     """
     with open_home(home) as store:
         bodies = _sound_bodies(store.conn)
-        _nothing_lost(store.conn, bodies, acknowledged)
+        _nothing_lost(store.conn, bodies, acknowledged, wire.url)
         _only_true_deliveries(store.conn, bodies, wire)
         assert find_faults(store) == [], "the ledger is not sound"
         counted, rows = (store.conn.execute(each).fetchall() for each in (_COUNTED, _RECOUNTED))
         assert counted == rows, "the journal's counts are wrong"
-        delivered = {row[0] for row in store.conn.execute(_DELIVERED, (TARGET,))}
+        delivered = {row[0] for row in store.conn.execute(_DELIVERED, (wire.url,))}
         before = len(wire.sent())
         fresh = make_event(999_999)
         journal_of(store, ManualClock()).append(fresh)
@@ -125,7 +142,7 @@ def examine(home: Home, acknowledged: Mapping[str, bytes], wire: RecordedWire) -
         again = [each for body in wire.sent()[before:] for each in ids_in(body)]
         assert not delivered & set(again), "sent again what was recorded delivered"
         assert fresh.event_id in again, "a fresh event does not get through"
-        left = store.conn.execute(_UNSETTLED, (TARGET,)).fetchall()
+        left = store.conn.execute(_UNSETTLED, (wire.url,)).fetchall()
         assert left == [], "a whole drain left events behind"
         _sound_bodies(store.conn)
         _only_true_deliveries(store.conn, {**bodies, fresh.event_id: fresh.body}, wire)
@@ -147,13 +164,16 @@ def _sound_bodies(conn: sqlite3.Connection) -> dict[str, bytes | None]:
 
 
 def _nothing_lost(
-    conn: sqlite3.Connection, bodies: Mapping[str, bytes | None], acknowledged: Mapping[str, bytes]
+    conn: sqlite3.Connection,
+    bodies: Mapping[str, bytes | None],
+    acknowledged: Mapping[str, bytes],
+    url: str,
 ) -> None:
     """Every acknowledged event is there, to the byte, or was taken away after its delivery."""
     lost = sorted(acknowledged.keys() - bodies.keys())
     assert lost == [], "acknowledged and lost"
     gone = {i for i, body in acknowledged.items() if bodies[i] is None}
-    free = {row[0] for row in conn.execute(_EVER_DELIVERED, (TARGET,))}
+    free = {row[0] for row in conn.execute(_EVER_DELIVERED, (url,))}
     free |= {row[0] for row in conn.execute(_NEVER_TO_LEAVE)}
     assert gone <= free, "taken away before it was delivered"
     other = [i for i, body in acknowledged.items() if bodies[i] not in (None, body)]
@@ -161,10 +181,10 @@ def _nothing_lost(
 
 
 def _only_true_deliveries(
-    conn: sqlite3.Connection, bodies: Mapping[str, bytes | None], wire: RecordedWire
+    conn: sqlite3.Connection, bodies: Mapping[str, bytes | None], wire: Wire
 ) -> None:
     """The ledger calls delivered only what an answer called so; the wire saw only our bytes."""
-    recorded = {row[0] for row in conn.execute(_EVER_DELIVERED, (TARGET,))}
+    recorded = {row[0] for row in conn.execute(_EVER_DELIVERED, (wire.url,))}
     assert recorded <= wire.accepted(), "recorded as delivered, but no answer said so"
     for body in wire.sent():
         ids = ids_in(body)

@@ -12,6 +12,7 @@ from pathlib import Path
 from spec_kitty_sync._http import Reply
 from spec_kitty_sync.errors import OfflineError
 
+TARGET = "https://recorder.example/batch"
 Judge = Callable[[str], Mapping[str, str]]
 Hook = Callable[[str], None]
 
@@ -28,6 +29,8 @@ class RecordedWire:
     come in reverse order, because CONTRACT 5 binds them by id alone. *hook* is called with
     `before`, `sent` and `told` around the two.
     """
+
+    url = TARGET
 
     def __init__(self, path: Path, *, judge: Judge = accept, hook: Hook = lambda where: None):
         self._path = path

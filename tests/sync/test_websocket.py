@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import signal
+from threading import Thread
 
 import pytest
 from producing import Desk, Wire, ledger, live_client, live_emitter, note
 from waiting import wait_until
+from websockets.sync.server import serve
 
 from spec_kitty_sync._clock import SystemClock
 from spec_kitty_sync.errors import OfflineError, ReceiverProtocolError
 from spec_kitty_sync.sync.delivering import drain_home
 from spec_kitty_sync.sync.emitting import open_emitter
 from spec_kitty_sync.sync.status import build_status
+from spec_kitty_sync.sync.websocket import WebSocketClient, WsDeadlines
+from spec_kitty_sync.sync.ws_session import WsSession
 
 
 @pytest.fixture
@@ -174,6 +178,33 @@ def test_connecting_to_nobody_says_offline(desk, receiver):
             emitter.ws_client.connect()
         note(emitter)
     assert ledger(desk) == (0, 1)
+
+
+def test_session_that_ends_before_its_snapshot_is_not_waited_for(desk):
+    """A server that takes the session and ends it at once holds nobody up until the deadline."""
+    refused = []
+
+    def connect(emitter, port):
+        session = WsSession(f"ws://127.0.0.1:{port}/", None)
+        client = WebSocketClient(
+            f"http://127.0.0.1:{port}",
+            lambda: session,
+            on_clock=emitter.clock.note,
+            deadlines=WsDeadlines(open_s=3600),
+        )
+        with pytest.raises(ReceiverProtocolError):
+            client.connect()
+        refused.append(client)
+
+    with (
+        serve(lambda connection: None, "127.0.0.1", 0) as server,
+        open_emitter(desk.settings) as emitter,
+    ):
+        Thread(target=server.serve_forever, daemon=True).start()
+        port = server.socket.getsockname()[1]
+        Thread(target=connect, args=(emitter, port), daemon=True).start()
+        wait_until(lambda: refused)
+    assert not refused[0].connected
 
 
 @pytest.mark.parametrize(

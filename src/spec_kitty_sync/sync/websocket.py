@@ -94,11 +94,16 @@ class WebSocketClient:
         self.disconnect()
         session = self._open_session()
         self._connection, self.login = _open(session, self._deadlines), session.login
+        begun_or_over = threading.Event()
         self._reader = threading.Thread(
-            target=self._read, args=(self._connection,), name="sync-live", daemon=True
+            target=self._read,
+            args=(self._connection, begun_or_over),
+            name="sync-live",
+            daemon=True,
         )
         self._reader.start()
-        if not self._ready.wait(self._deadlines.open_s):
+        begun_or_over.wait(self._deadlines.open_s)
+        if not self._ready.is_set():
             self.disconnect()
             raise ReceiverProtocolError("the live session sent no snapshot")
 
@@ -138,16 +143,19 @@ class WebSocketClient:
             if answer is None or answer.event_id == event_id:
                 return answer
 
-    def _read(self, connection: ClientConnection) -> None:
-        """Take frames until the connection ends; then nobody waits for an answer any more."""
+    def _read(self, connection: ClientConnection, begun_or_over: threading.Event) -> None:
+        """Take frames until the connection ends; then nobody waits for anything any more."""
         try:
             for frame in connection:
                 self._take(connection, frame)
+                if self._ready.is_set():
+                    begun_or_over.set()
         except _closed() as exc:
             _LOG.info("the live session ended: %s", exc)
         finally:
             self._ready.clear()
             self._answers.put(None)
+            begun_or_over.set()
 
     def _take(self, connection: ClientConnection, frame: str | bytes) -> None:
         try:
