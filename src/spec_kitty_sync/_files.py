@@ -17,6 +17,7 @@ from spec_kitty_sync.errors import (
     StoreHandlesError,
     StoreReadOnlyError,
     UnsafePathError,
+    UsageError,
 )
 
 _PRIVATE_DIR = 0o700
@@ -106,10 +107,9 @@ def touch_private(path: Path) -> None:
         raise UnsafePathError(
             f"{path} is a symbolic link", remedy=f"Replace {path} by the file itself."
         )
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     try:
-        # O_EXCL first: opening an existing SQLite file and closing it drops SQLite's own locks.
-        os.close(os.open(path, flags | os.O_EXCL, _PRIVATE_FILE))
+        # Never opened if it exists: closing an SQLite file drops SQLite's own locks on it.
+        _create(path)
     except FileExistsError:
         if not stat.S_ISREG(path.lstat().st_mode):
             remedy = move_away(path)
@@ -117,6 +117,26 @@ def touch_private(path: Path) -> None:
         _check_owner(path)
     except OSError as exc:
         raise disk_error(f"cannot create {path}", exc, path) from exc
+
+
+def create_private(path: Path) -> None:
+    """Create *path* with mode 0600; of several who try, all but one are refused.
+
+    Raises:
+        UsageError: something has that name.
+        StoreError: it cannot be created.
+    """
+    try:
+        _create(path)
+    except FileExistsError:
+        raise UsageError(f"{path} exists", remedy="Choose another file name.") from None
+    except OSError as exc:
+        raise disk_error(f"cannot create {path}", exc, path) from exc
+
+
+def _create(path: Path) -> None:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(path, flags, _PRIVATE_FILE))
 
 
 def spent_error(what: str, exc: OSError) -> StoreError | None:

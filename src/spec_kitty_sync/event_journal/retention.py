@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock
-from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_private
+from spec_kitty_sync._files import create_private, discard_file, disk_error, sync_dir
 from spec_kitty_sync._sqlite import Store
-from spec_kitty_sync.errors import SourceError, UsageError
+from spec_kitty_sync.errors import SourceError
 from spec_kitty_sync.event_journal.journal import SqliteJournal, content_hash
 from spec_kitty_sync.event_journal.models import Damaged, Removal
 
@@ -109,10 +109,9 @@ class Retention:
             UsageError: the file exists.
             StoreError, SourceError: the export failed; no body was cleared.
         """
-        if target.exists():
-            raise UsageError(f"{target} exists", remedy="Choose another file name.")
         cutoff = self._cutoff(older_than_s)
         self._before_removing()
+        create_private(target)
         try:
             written, digest = self._export(target, cutoff)
             _verify_export(target, digest)
@@ -144,7 +143,6 @@ class Retention:
         """
         written: dict[int, bytes] = {}
         lines = hashlib.sha256()
-        touch_private(target)
         try:
             with target.open("wb") as raw:
                 with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as out:

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_kitty_sync._clock import Clock, SystemClock, utc_iso
-from spec_kitty_sync._files import Home, discard_file, disk_error, sync_dir, touch_private
+from spec_kitty_sync._files import (
+    Home,
+    create_private,
+    discard_file,
+    disk_error,
+    sync_dir,
+    touch_private,
+)
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._sqlite_errors import is_sound, translate
 from spec_kitty_sync._sqlite_open import check_ours, open_store
@@ -81,14 +88,12 @@ def back_up(home: Home, target: Path) -> BackupReport:
         UsageError: *target* exists, or the home has no journal.
         StoreError: the database cannot be read, or the disk is full.
     """
-    if target.exists():
-        raise UsageError(f"{target} exists", remedy="Choose another file name.")
     if not home.journal_db.exists():
         raise UsageError(
             f"{home.root} has no journal yet", remedy="Check --home or SPEC_KITTY_HOME."
         )
     with open_home(home) as store:
-        touch_private(target)
+        create_private(target)
         try:
             _copy(store.conn, target)
             events = _verify(target)

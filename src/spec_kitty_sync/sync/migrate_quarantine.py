@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spec_kitty_sync._files import discard_file, touch_private
+from spec_kitty_sync._files import create_private, discard_file
 from spec_kitty_sync.errors import SourceError, UsageError
 from spec_kitty_sync.sync.migrate_journal import Parts
 from spec_kitty_sync.sync.migrate_store import MigrationStore
@@ -80,10 +80,8 @@ class Quarantine:
             UsageError: the file exists.
             SourceError: it cannot be written.
         """
-        if target.exists():
-            raise UsageError(f"{target} exists", remedy="Choose another file name.")
         rows = self.open()
-        touch_private(target)
+        create_private(target)
         try:
             with target.open("w", encoding="utf-8") as stream:
                 for row in rows:

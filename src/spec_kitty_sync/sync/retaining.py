@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from spec_kitty_sync._files import discard_file, disk_error, sync_dir, touch_private
+from spec_kitty_sync._files import create_private, discard_file, disk_error, sync_dir
 from spec_kitty_sync.delivery.resets import reset_seen_at
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.event_journal.models import Damaged
@@ -161,9 +161,7 @@ def export(settings: Settings, target: Path, *, out: BinaryIO | None = None) -> 
     if out is not None:
         return _export(settings, out, "-")
     _need_folder(target)
-    if target.exists():
-        raise UsageError(f"{target} exists", remedy="Choose another file name.")
-    touch_private(target)
+    create_private(target)
     try:
         with target.open("wb") as stream:
             done = _export(settings, stream, str(target))
