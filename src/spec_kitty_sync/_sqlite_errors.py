@@ -104,7 +104,9 @@ def _read_again(path: Path) -> str:
 
 def move_database(path: Path) -> str:
     """Return the remedy that sets a database and its log aside."""
-    return move_away(*(each for each in (path, wal_of(path)) if each.exists()))
+    there = [path] if path.exists() else []
+    # An empty log is none, and the last connection to close takes it away.
+    return move_away(*there, *(wal for wal in (wal_of(path),) if size_of(wal)))
 
 
 def wal_of(path: Path) -> Path:

@@ -98,3 +98,25 @@ def test_bytes_that_changed_in_the_old_file_are_not_taken_for_an_event(desk: Des
     aside = desk.home.journal_db.rename(desk.home.root / "damaged-journal.db")
     found = desk.json("sync", "migrate", "--from", str(aside), code=1)
     assert (found["imported"], found["quarantined"], found["sources"][0]["rows"]) == (0, 1, 1)
+
+
+def test_doctor_says_once_what_is_damaged_and_nothing_that_nobody_could_look_at(damaged: Desk):
+    """Its page claims no right counts, no events and no history of a journal that is unreadable."""
+    damaged.run("sync", "server", "http://127.0.0.1:9")
+    done = damaged.run("sync", "doctor")
+    assert done.code == 3
+    assert done.out.count("begin\n      anew") == 1, done.out
+    for claim in ("counts, permissions", "0 events", "nothing was sent", "journal.db: /"):
+        assert claim not in done.out, claim
+
+
+def test_doctor_has_a_page_where_only_rows_behind_the_first_are_damaged(desk: Desk):
+    """Damage that status does not meet is found by the doctor, and its page is whole."""
+    desk.run("sync", "server", "http://127.0.0.1:9")
+    desk.put(*map(make_event, range(1, 12_000)))
+    zero(desk.home.journal_db, leaves(desk.home.journal_db)[1500])
+    assert desk.run("sync", "status").code == 0
+    done = desk.run("sync", "doctor")
+    assert done.code == 3, done
+    assert "last answers" in done.out
+    assert "malformed" in done.out

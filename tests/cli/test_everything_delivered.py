@@ -252,3 +252,11 @@ def test_empty_file_with_a_log_beside_it_is_not_taken_for_nothing(delivered: Des
     done = delivered.run("sync", "now")
     assert done.code == 1
     assert ALL not in done.out
+
+
+def test_archive_says_what_it_is_about_to_do_in_its_own_name(delivered: Desk, other: SmallReceiver):
+    """Before it asks, archive speaks of archive, and names no command that would remove more."""
+    delivered.run("sync", "server", other.url)
+    said = delivered.run("sync", "archive", str(delivered.root / "a.jsonl.gz")).err
+    assert f"archive waits for {other.url}" in said
+    assert "gc" not in said

@@ -41,7 +41,7 @@ def _lines(report: DoctorReport) -> Iterator[str]:
     yield from _heading("status")
     if report.status is not None:
         yield from status_lines(report.status)
-    elif report.problem is not None:
+    if report.problem is not None:
         yield from attention_lines(report.problem)
     yield from _heading("checks")
     for finding in report.findings:
@@ -51,7 +51,8 @@ def _lines(report: DoctorReport) -> Iterator[str]:
         if finding.remedy:
             yield wrapped(visible(finding.remedy), indent=6, first="    → ")
     if not any(finding.remedy for finding in report.findings):
-        yield "  counts, permissions and installation are as they should be"
+        looked = "permissions" if report.problem else "counts, permissions"
+        yield f"  {looked} and installation are as they should be"
     yield from _heading("undelivered events")
     yield from _diagnosis(report)
     yield from _heading("what `sync now` would do")
@@ -71,23 +72,26 @@ def _diagnosis(report: DoctorReport) -> Iterator[str]:
         yield "  they could not be read"
         return
     summary = found.summary
-    yield (
-        f"  {plural(summary.total, 'event')}: {summary.valid} valid, {summary.invalid} invalid, "
-        f"{summary.unreadable} unreadable"
-    )
+    unread = [source for source in found.sources if source.problem is not None]
+    if summary.total or not unread:
+        yield (
+            f"  {plural(summary.total, 'event')}: {summary.valid} valid, "
+            f"{summary.invalid} invalid, {summary.unreadable} unreadable"
+        )
     for cause in found.causes[:5]:
         yield wrapped(
             visible(f"{cause.events} {cause.code}: {cause.meaning}"), indent=4, first="  - "
         )
-    for source in found.sources:
-        if source.problem is not None:
-            yield wrapped(
-                visible(f"{source.source}: {source.problem.message}"), indent=4, first="  ! "
-            )
+    for source in unread:
+        said = source.problem.message if source.problem else ""
+        named = said if said.startswith(source.source) else f"{source.source}: {said}"
+        yield wrapped(visible(named), indent=4, first="  ! ")
 
 
 def _next(report: DoctorReport) -> Iterator[str]:
-    if report.refusal is not None:
+    if report.problem is not None and report.refusal == report.problem:
+        yield "  nothing: it would be refused for the same reason"
+    elif report.refusal is not None:
         yield from attention_lines(report.refusal)
     elif report.next is not None:
         yield f"  send {plural(report.next.would_send, 'event')} to {report.next.endpoint}"
@@ -95,7 +99,7 @@ def _next(report: DoctorReport) -> Iterator[str]:
 
 def _log(report: DoctorReport) -> Iterator[str]:
     if not report.log:
-        yield "  nothing was sent yet"
+        yield "  they could not be read" if report.problem else "  nothing was sent yet"
     for each in report.log:
         settled = each.delivered + each.duplicates
         yield wrapped(

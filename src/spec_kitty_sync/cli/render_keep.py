@@ -103,7 +103,7 @@ def target_confirmed(each: TargetSummary, *, as_json: bool) -> int:
     return 0
 
 
-def gc(result: GcResult, *, as_json: bool, err: bool = False) -> int:
+def gc(result: GcResult, *, as_json: bool) -> int:
     """Print what went, or would go."""
     if as_json:
         print_json(
@@ -119,26 +119,32 @@ def gc(result: GcResult, *, as_json: bool, err: bool = False) -> int:
             }
         )
         return 0
+    _what_goes(result, "gc")
+    if result.freed_on_disk is not None:
+        say(f"the file is {size(result.freed_on_disk)} smaller")
+    if result.dry_run and result.events:
+        say("Nothing was removed. `spec-kitty sync gc --yes` removes the bytes; row, id and")
+        say("hash stay. `spec-kitty sync archive FILE` writes them to a file before.")
+    return 0
+
+
+def before_archive(result: GcResult) -> None:
+    """Print, on stderr, what archive is about to take, and what it leaves for whom."""
+    _what_goes(result, "archive", err=True)
+
+
+def _what_goes(result: GcResult, command: str, *, err: bool = False) -> None:
     for name, each in result.reasons.items():
         verb = "could go" if result.dry_run else "removed"
         counted = plural(each.events, "event")
         say(f"{counted} {_KINDS.get(name, name)}: {size(each.bytes)} {verb}", err=err)
     for waiting in result.waits_for:
         number, has = waiting.target_id, plural(waiting.delivered_count, "event")
-        say(f"gc waits for target {number} {waiting.url}, which has {has}; where it is", err=err)
-        say(f"  gone for good: `spec-kitty sync targets retire {number}`", err=err)
+        say(f"{command} waits for target {number} {waiting.url}, which has {has};", err=err)
+        say(f"  where it is gone for good: `spec-kitty sync targets retire {number}`", err=err)
     for url in result.not_begun:
-        say(f"gc waits for {visible(url)}, which has nothing yet:", err=err)
+        say(f"{command} waits for {visible(url)}, which has nothing yet:", err=err)
         say("  `spec-kitty sync now` sends it what it lacks", err=err)
-    if result.freed_on_disk is not None:
-        say(f"the file is {size(result.freed_on_disk)} smaller", err=err)
-    if result.dry_run and result.events:
-        say(
-            "Nothing was removed. `spec-kitty sync gc --yes` removes the bytes; row, id and",
-            err=err,
-        )
-        say("hash stay. `spec-kitty sync archive FILE` writes them to a file before.", err=err)
-    return 0
 
 
 def archived(done: Removed, *, as_json: bool) -> int:

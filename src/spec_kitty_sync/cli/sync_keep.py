@@ -106,7 +106,7 @@ def archive(
     """
     settings = settings_from(home)
     if not yes:
-        render_keep.gc(api.gc(settings, older_than_s=older_than_s), as_json=False, err=True)
+        render_keep.before_archive(api.gc(settings, older_than_s=older_than_s))
     confirm(f"Move these events to {file}?", yes=yes)
     done = api.archive(settings, file, older_than_s=older_than_s)
     return render_keep.archived(done, as_json=as_json)

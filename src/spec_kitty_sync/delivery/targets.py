@@ -311,7 +311,7 @@ def looks_reset(before: Deployment, after: Deployment) -> bool:
 def _one(cursor: sqlite3.Cursor) -> Target:
     row = cursor.fetchone()
     if row is None:
-        raise TargetNotFoundError("there is no such delivery target")
+        raise TargetNotFoundError("there is no target with this number")
     return _target(row)
 
 

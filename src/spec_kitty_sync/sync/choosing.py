@@ -87,7 +87,11 @@ def for_this_run(settings: Settings, name: str) -> Settings:
     """
     number = target_number(name)
     if number is None and "://" not in name:
-        raise TargetNotFoundError(f"{name!r} is neither a number of a target nor an address")
+        raise TargetNotFoundError(
+            f"{name!r} is neither the number of a target nor an address",
+            remedy="Name an address, as in `--target https://sync.example.com`, or a number that "
+            "`spec-kitty sync targets list` shows.",
+        )
     if number is None:
         return _to(settings, tidy_url(name))
     target = _by_number(settings, number)

@@ -59,7 +59,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """One page. `status` is None where the journal cannot be read; `problem` says why."""
+    """One page. `problem` says why the journal cannot be read; `status` may be None then."""
 
     generated_at: str
     environment: Environment
@@ -76,8 +76,8 @@ class DoctorReport:
     def exit_code(self) -> int:
         """3 when something needs attention, else 0."""
         status = self.status
-        needs = status is None or status.attention or any(f.remedy for f in self.findings)
-        return 3 if needs else 0
+        sound = self.problem is None and status is not None and not status.attention
+        return 0 if sound and not any(finding.remedy for finding in self.findings) else 3
 
 
 def examine(settings: Settings, *, clock: Clock | None = None) -> DoctorReport:
@@ -91,8 +91,14 @@ def examine(settings: Settings, *, clock: Clock | None = None) -> DoctorReport:
         problem = _as_attention(exc)
     upcoming, refusal = _next(settings)
     findings = [*_about_environment(environment), *_about_home(settings)]
+    log: tuple[LogEntry, ...] = ()
     if problem is None:
-        findings += _about_ledger(settings)
+        # What status looks at may be sound where the rest of the file is not.
+        try:
+            findings += _about_ledger(settings)
+            log = _log(settings)
+        except SpecKittyError as exc:
+            problem = _as_attention(exc)
     return DoctorReport(
         generated_at=utc_iso(clock.now_ms()),
         environment=environment,
@@ -103,7 +109,7 @@ def examine(settings: Settings, *, clock: Clock | None = None) -> DoctorReport:
         diagnosis=_diagnosis(settings),
         next=upcoming,
         refusal=refusal,
-        log=_log(settings) if problem is None else (),
+        log=log,
     )
 
 
