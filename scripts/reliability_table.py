@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 PROMISES = ROOT / "tests" / "faults" / "promises.toml"
 _TABLE = re.compile(r"(<!-- table -->\n).*(<!-- end -->)", re.S)
-_COUNTS = ("points", "kills", "losses")
+_COUNTS = ("points", "faults", "losses")
 _ROW = re.compile(r"\| .*? \| `(\w+)`.*? \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", re.M)
 
 
@@ -52,7 +52,8 @@ def read_figures(folder: Path) -> dict[str, dict[str, float]]:
         for line in path.read_text(encoding="utf-8").splitlines():
             one = json.loads(line)
             name = one["test"].rpartition("::")[2].partition("[")[0]
-            for count in (*_COUNTS, "seconds"):
+            found[name]["faults"] += one.get("kills", 0) + one.get("faults", 0)
+            for count in ("points", "losses", "seconds"):
                 found[name][count] += one.get(count, 0)
     return found
 

@@ -35,7 +35,7 @@ def test_clock_jump_parks_nothing_and_repeats_nothing(
     left = examine(stage.home, {each.event_id: each.body for each in events}, stage.wire())
     assert left.sent_again == 0
     assert left.delivered > 12
-    figure("clock", points=1, losses=0)
+    figure("clock", points=1, faults=1, losses=0)
 
 
 def test_causal_order_outlives_a_clock_that_is_set_back(tmp_path: Path) -> None:

@@ -19,4 +19,5 @@ def test_operation_without_file_handles_says_so_and_loses_nothing(figure: Figure
         assert answers["store_handles"] >= 3, "the limit was not felt"
         assert answers["went on"] >= 3, "the limit was never high enough"
         assert sum(answers.values()) == found["tried"]
-        figure(f"handles:{found['scenario']}", points=found["tried"], losses=0)
+        faults = answers["store_handles"]
+        figure(f"handles:{found['scenario']}", points=found["tried"], faults=faults, losses=0)

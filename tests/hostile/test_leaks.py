@@ -369,5 +369,7 @@ def test_connection_that_breaks_while_sending_is_not_offline(bench: Bench):
 
     with RudeServer(cut, read_request=False) as server:
         report = bench.drain(server.url)
+        asked = server.connections
     assert report.stop is not None
     assert (report.stop.code, report.transient) == ("server_down", 3)
+    assert asked > 3, "nothing was sent again"
