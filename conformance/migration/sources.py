@@ -24,8 +24,8 @@ def every_source_is_read(t: MigrationTrial, case: Case) -> None:
         ids += t.write(t.scoped(number), t.events(2))
     ran = t.migrate()
     t.expect_exit(ran, {0}, "everything was imported")
-    t.expect_number(ran, "imported", 9, "three and three times two rows")
     t.expect_arrived(ids, "the legacy queue and three scoped ones")
+    t.expect_number(ran, "imported", 9, "three and three times two rows")
 
 
 @check("SKM-SRC-02")

@@ -8,6 +8,7 @@ import json
 from spec_kitty_sync.conformance import stub
 from spec_kitty_sync.conformance.probe import NotApplicable
 from spec_kitty_sync.conformance.producer_trial import ProducerTrial, listed, note, own_address
+from spec_kitty_sync.conformance.reply import last_words
 from spec_kitty_sync.conformance.suite import Case, check, rows
 
 BATCH_LIMIT = 1000
@@ -16,9 +17,22 @@ BODY_LIMIT = 8 * 1024 * 1024
 
 @check("SKP-WIR-01")
 def request_has_the_form(t: ProducerTrial, case: Case) -> None:
-    t.prepare(events=2)
-    t.drain()
-    t.expect(bool(t.arrived()), expected="a request", got="none came")
+    t.prepare()
+    ran = t.emit()
+    t.expect_exit(ran, {0}, "a good event is captured")
+    t.expect(
+        len(t.ids_in(ran)) == 1,
+        expected="`emit` prints the event's id",
+        got=lambda: ran.text[:300] or "nothing printed",
+        step=ran.step,
+    )
+    ran = t.drain()
+    t.expect(
+        bool(t.arrived()),
+        expected="a request",
+        got=lambda: f"none came; `drain` ended with {ran.exit_code}: {last_words(ran.text, 300)}",
+        step=ran.step,
+    )
     request = t.arrived()[0]
     t.expect(
         (request.method, request.path) == ("POST", stub.BATCH_PATH),

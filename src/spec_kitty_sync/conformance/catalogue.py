@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -62,6 +62,11 @@ class Catalogue:
             if requirement.id == check_id:
                 return requirement
         raise KeyError(check_id)
+
+    def without_prerequisites(self) -> Catalogue:
+        """Return the same rows, none of which waits for another."""
+        rows = tuple(replace(row, after=()) for row in self.requirements)
+        return replace(self, requirements=rows)
 
     def selected(self, profile: str) -> tuple[Requirement, ...]:
         """Return the rows of *profile*: each profile holds the ones before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,12 @@ from spec_kitty_sync.conformance.stub import StubServer
 from spec_kitty_sync.conformance.trial import Ran, Trial, pointed
 
 DIGESTS: Final = ("00000000000000a1", "00000000000000b2", "00000000000000c3")
+_SHOWN: Final = 5
+
+
+def some(ids: Sequence[str]) -> str:
+    """Return *ids* as a person reads them, five at most."""
+    return ", ".join(ids[:_SHOWN]) + (" …" if len(ids) > _SHOWN else "")
 
 
 class MigrationTrial(Trial):
@@ -108,7 +114,12 @@ class MigrationTrial(Trial):
         self.expect(
             not lost and not more,
             expected=f"{len(wanted)} events arrive: {because}",
-            got=lambda: f"{len(lost)} missing {lost[:2]}, {len(more)} that should not {more[:2]}",
+            got=lambda: "; ".join(
+                f"{len(ids)} {what}: {some(ids)}"
+                for ids, what in ((lost, "missing"), (more, "that should not"))
+                if ids
+            ),
+            about=(more or [""])[0],
         )
         twice = [one for one, count in Counter(self.stub.seen_ids).items() if count > 1]
         self.expect(

@@ -127,6 +127,8 @@ def trial_runner(
 ) -> TrialRunner:
     """Return a runner of the *kind* suite; *events*: judge these and run nothing."""
     suite, catalogue = packaged_suite(kind), load_catalogue(catalogue_path(kind=kind))
+    if events is not None:  # which are there already: it does not matter how they would be sent
+        catalogue = catalogue.without_prerequisites()
     make = _maker(kind, events)
     return TrialRunner(suite, catalogue, adapter, make=make, below=below, spawn=spawn)
 
