@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from unprivileged import unprivileged
 
 from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.identity.project import (
@@ -124,6 +125,27 @@ def test_worktrees_share_the_identity(repo, tmp_path):
     assert not (tmp_path / "tree" / CONFIG).exists()
     assert ensure_identity(repo) == from_tree
     assert from_tree.project_slug == "my-project"
+
+
+@pytest.mark.parametrize("hidden", ["tree/.git", "repo/.git/worktrees/tree/commondir"])
+def test_worktree_whose_repository_cannot_be_read_gets_no_identity_of_its_own(
+    repo, tmp_path, hidden
+):
+    """An error of reading is told, with its reason; it is not taken for another project."""
+    tree = tmp_path / "tree"
+    git(repo, "worktree", "add", "-q", str(tree))
+    ensure_identity(repo)
+    path = repo.parent / hidden.replace("repo/", f"{repo.name}/")
+    path.chmod(0)
+
+    def refusal() -> str:
+        try:
+            return str(ensure_identity(tree))
+        except UsageError as exc:
+            return exc.message
+
+    assert "Permission denied" in unprivileged(refusal)
+    assert not (tree / CONFIG).exists()
 
 
 def test_read_only_project_has_an_identity_for_the_process(repo, caplog, monkeypatch):

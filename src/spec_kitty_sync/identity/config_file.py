@@ -93,8 +93,13 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} cannot be read", remedy=f"Correct {path}.") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{path} is not UTF-8", remedy=f"Correct {path}.") from exc
+    except OSError as exc:
+        raise UsageError(
+            f"{path} cannot be read: {exc.strerror}",
+            remedy=f"See that {path} can be read, then run the same command again.",
+        ) from exc
 
 
 def _parse(text: str, path: Path) -> Any:

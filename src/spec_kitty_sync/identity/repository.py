@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from spec_kitty_sync.errors import UsageError
+
 _SCP_LIKE = re.compile(r"(?:[^@/]+@)?[^:/]+:(?P<path>[^:]+)")
 _HOSTED = re.compile(r"[a-z][a-z0-9+.-]*://[^/]+/(?P<path>.+)", re.IGNORECASE)
 _SECTION = re.compile(r'\[\s*remote\s+"origin"\s*\]', re.IGNORECASE)
@@ -37,7 +39,11 @@ class Repository:
 
 
 def find_repository(start: Path) -> Repository | None:
-    """Return the working tree at or above *start*, or None."""
+    """Return the working tree at or above *start*, or None.
+
+    Raises:
+        UsageError: a file that says where the repository is cannot be read.
+    """
     for folder in (start, *start.parents):
         git_dir = _git_dir(folder / ".git")
         if git_dir is not None:
@@ -83,15 +89,31 @@ def repo_name(url: str) -> str | None:
 def _git_dir(entry: Path) -> Path | None:
     if entry.is_dir():
         return entry
-    text = "".join(_lines(entry))
+    text = _pointer(entry)
     if not text.startswith("gitdir:"):
         return None
     return (entry.parent / text.removeprefix("gitdir:").strip()).resolve()
 
 
 def _common_dir(git_dir: Path) -> Path:
-    text = "".join(_lines(git_dir / "commondir")).strip()
+    text = _pointer(git_dir / "commondir")
     return (git_dir / text).resolve() if text else git_dir
+
+
+def _pointer(path: Path) -> str:
+    """Return the path that a file of git's holds, "" without one.
+
+    To take an unreadable one for none would give a worktree an identity of its own.
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as exc:
+        raise UsageError(
+            f"{path} cannot be read: {exc.strerror}",
+            remedy=f"See that {path} can be read, then run the same command again.",
+        ) from exc
 
 
 def _lines(path: Path) -> list[str]:

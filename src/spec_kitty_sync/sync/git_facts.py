@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from spec_kitty_sync.errors import UsageError
 from spec_kitty_sync.identity.repository import (
     Repository,
     find_repository,
@@ -29,7 +30,10 @@ class GitFactsReader:
     """Reads the files of one repository again only when they have changed."""
 
     def __init__(self, start: Path) -> None:
-        self._repository = find_repository(start)
+        try:
+            self._repository = find_repository(start)
+        except UsageError:
+            self._repository = None  # these facts only inform; the identity's reader warns
         self._stamps: tuple[Stamp | None, ...] | None = None
         self._watched: tuple[str, ...] = ()
         self._facts = GitFacts()
