@@ -14,6 +14,8 @@ from spec_kitty_sync.cli.options import home_option, json_option, settings_from
 from spec_kitty_sync.cli.values import TEXT
 from spec_kitty_sync.errors import UsageError
 
+_LONGEST_NAME = 100
+
 
 @click.group()
 def auth() -> None:
@@ -76,8 +78,10 @@ def _password(name: str | None) -> str:
         return str(click.prompt("Password", hide_input=True, err=True))
     password = os.environ.get(name)
     if not password:
+        usable = name.isidentifier() and len(name) <= _LONGEST_NAME
         raise UsageError(
-            f"the environment variable {name} holds no password", remedy=f"Run `export {name}=…`."
+            f"the environment variable {name} holds no password",
+            remedy=f"Run `export {name}=…`." if usable else "Give `--password-env` its name.",
         )
     return password
 
