@@ -260,3 +260,20 @@ def test_archive_says_what_it_is_about_to_do_in_its_own_name(delivered: Desk, ot
     said = delivered.run("sync", "archive", str(delivered.root / "a.jsonl.gz")).err
     assert f"archive waits for {other.url}" in said
     assert "gc" not in said
+
+
+def test_import_of_an_archive_says_that_it_brings_no_bytes_back_and_what_does(
+    delivered: Desk, other: SmallReceiver, tmp_path: Path
+):
+    """Known events stay without bytes; in a new home the same file is delivered to anybody."""
+    archive = delivered.root / "events.jsonl.gz"
+    delivered.run("sync", "archive", str(archive), "--yes")
+    notes = " ".join(delivered.json("sync", "migrate", "--from", str(archive))["notes"])
+    assert "3 events of the named files are known here without bytes" in notes
+    assert "`spec-kitty sync migrate --home DIR --from FILE`" in notes
+    assert kept(delivered) == 0
+    fresh = Desk(tmp_path / "fresh")
+    fresh.run("sync", "migrate", "--from", str(archive))
+    fresh.run("sync", "server", other.url)
+    assert ALL in fresh.run("sync", "now").out
+    assert len(other.events) == 3

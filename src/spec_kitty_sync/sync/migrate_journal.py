@@ -118,7 +118,9 @@ class Migrator:
             self._supersede()
         self._parts.store.checkpoint()
         undecided = self._own.undecided()
+        named = [each.path for each in reports if each.kind == SourceKind.NAMED]
         notes = _notes(reports, self._own.sources(), undecided)
+        notes += _gone(self._own.without_bytes(named))
         return MigrationReport.of(reports, notes, undecided=undecided)
 
     def take(self, source: LegacySource) -> SourceReport:
@@ -356,6 +358,18 @@ def _without_cycle_search() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def _gone(events: int) -> tuple[str, ...]:
+    if not events:
+        return ()
+    known = f"{plural(events, 'event')} of the named files {verb(events, 'is', 'are')} known here"
+    return (
+        f"{known} without bytes: gc, archive or discard took them. An import does not bring them "
+        "back; a backup from before does: `spec-kitty sync restore FILE`. To send them to a server "
+        "that lacks them, import the file into a new home: `spec-kitty sync migrate --home DIR "
+        "--from FILE`.",
+    )
 
 
 def _notes(

@@ -104,6 +104,11 @@ WHERE old.coalesce_identity IS NOT NULL
   )
 GROUP BY old.seq
 """
+_WITHOUT_BYTES = """
+SELECT count(DISTINCT p.seq) FROM migration_provenance p JOIN journal_ids j ON j.seq = p.seq
+WHERE j.archived AND p.source_id IN (
+    SELECT id FROM migration_source WHERE path IN (SELECT value FROM json_each(?)))
+"""
 _AUDIT = "INSERT INTO migration_audit (at_ms, action, subject, reason, detail) VALUES (?,?,?,?,?)"
 _AUDITS = "SELECT at_ms, action, subject, reason, detail FROM migration_audit ORDER BY id"
 _QUARANTINED_ROWS = """
@@ -328,6 +333,13 @@ class MigrationStore:
         """Return how many rows in conflict or quarantine wait for a decision."""
         with self._store.reading() as conn:
             return int(conn.execute(_UNDECIDED).fetchone()[0])
+
+    def without_bytes(self, paths: Sequence[str]) -> int:
+        """Return how many events of these sources the journal knows, but has no bytes of."""
+        if not paths:
+            return 0
+        with self._store.reading() as conn:
+            return int(conn.execute(_WITHOUT_BYTES, (json.dumps(list(paths)),)).fetchone()[0])
 
     def replaced(self) -> list[tuple[int, int]]:
         """Return (newer seq, older seq) of journal rows that a queue row replaced."""
