@@ -30,7 +30,7 @@ def finding(status: int, body: bytes, length: int | None = None) -> Finding:
 @pytest.mark.parametrize(
     ("status", "body", "means"),
     [
-        (0, b"", "a sender sees a time-out"),
+        (0, b"", "hangs up without an answer"),
         (200, WHOLE[:-2], "the sender cannot read the answer"),
         (200, b'{"results":7}', "the sender cannot read the answer"),
         (200, b'{"results":[7]}', "the sender cannot read the answer"),
@@ -58,6 +58,42 @@ def test_cut_answer_is_told_with_its_lengths() -> None:
         f"the body is not JSON: it ends at byte {len(body)}, Content-Length says {len(WHOLE) - 2}"
     )
     assert "it begins '<h1>Welcome" in finding(200, b"<h1>Welcome</h1>").got
+
+
+@pytest.mark.parametrize(
+    ("head", "promised"),
+    [
+        ("", "neither Content-Length nor chunks, and the connection stays open"),
+        ("Content-Length: 9\r\n", "fewer bytes than its Content-Length of 9"),
+        ("Transfer-Encoding: chunked\r\n", "it is chunked, and the last chunk is missing"),
+    ],
+    ids=["no length", "too long", "chunks"],
+)
+def test_answer_without_end_is_no_silence(head: str, promised: str) -> None:
+    """Who forgets to say how long an answer is hears of that, not of a server that is slow."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            client.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n2\r\n{{}}".encode())
+            over.wait()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    client = Client(Address.parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), 2)
+    try:
+        exchange = client.send(Request("GET", "/"))
+    finally:
+        over.set()
+        client.close()
+        server.join()
+        listener.close()
+    assert exchange.broke == f"HTTP 200, but no end of its body ({promised}) within 2 s"
+    with pytest.raises(CheckFailed, match="no end of its body") as failed:
+        Reply(exchange, 1).expect_answer()
+    assert "the answer never ends" in failed.value.finding.means
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit_runs import RunKit, clean_environment
@@ -37,6 +38,25 @@ def test_run_against_forgetful_receiver_says_what_it_forgets(run_pytest: RunKit)
         "verdict: not conformant",
     ):
         assert piece in done.stdout
+
+
+class CreatedReceiver(PlainReceiver):
+    """Answers a batch 201."""
+
+    def answer(self, token: str | None, encoding: str | None, body: bytes) -> tuple[int, Any]:
+        """Return the answer with another word for success."""
+        status, content = super().answer(token, encoding, body)
+        return (201 if status == 200 else status), content
+
+
+def test_not_run_names_the_failure_at_the_root(run_command: RunKit) -> None:
+    """What stands on a check that did not run itself is told what failed, not the next link."""
+    with serving(CreatedReceiver()) as url:
+        done = run_command("receiver", url, "--only", "SKR-TRN-01,SKR-ROB-01,SKR-ERR-01")
+    assert done.returncode == 1
+    reasons = re.findall(r"^not run \(\d+\): (.*)$", done.stdout, re.MULTILINE)
+    assert reasons == ["prerequisite SKR-TRN-01 failed"], done.stdout
+    assert "only 200 tells the sender so" in done.stdout
 
 
 def test_command_sums_up_failures_by_check(run_command: RunKit) -> None:

@@ -98,6 +98,8 @@ class CaseRunner(ABC):
         blocker = self._blocker(requirement)
         if blocker is not None:
             reason = f"prerequisite {blocker.name} {blocker.outcome.value.replace('_', ' ')}"
+            if blocker.outcome is Outcome.NOT_RUN and not blocker.exchanges:
+                reason = blocker.reason  # the end of the chain, not its next link
             return result_of(requirement, case, Ending(Outcome.NOT_RUN, reason))
         return self.attempt(requirement, check, case)
 

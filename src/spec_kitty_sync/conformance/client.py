@@ -71,6 +71,10 @@ class Address:
         return f"{self.scheme}://{host}:{self.port}"
 
 
+class _WithoutEnd(TimeoutError):
+    """The answer began and its end did not come; the text says what it promised."""
+
+
 @dataclass
 class Client:
     """Sends one request at a time over a kept connection; use one client per thread.
@@ -103,8 +107,9 @@ class Client:
             try:
                 _write(connection, request, chunked)
                 response = _read(connection)
-            except TimeoutError:
-                broke = f"no answer within {self.deadline_s:g} s"
+            except TimeoutError as exc:
+                told = str(exc) if isinstance(exc, _WithoutEnd) else "no answer"
+                broke = f"{told} within {self.deadline_s:g} s"
             except (OSError, http.client.HTTPException) as exc:
                 broke = f"connection broke before a complete answer ({_words(exc)})"
         if late.is_set():
@@ -235,6 +240,14 @@ def _read(connection: http.client.HTTPConnection) -> Response:
     answer = connection.getresponse()
     try:
         return _response(answer)
+    except TimeoutError as exc:
+        if answer.chunked:
+            promised = "it is chunked, and the last chunk is missing"
+        elif answer.length is None:
+            promised = "neither Content-Length nor chunks, and the connection stays open"
+        else:
+            promised = f"fewer bytes than its Content-Length of {answer.headers['Content-Length']}"
+        raise _WithoutEnd(f"HTTP {answer.status}, but no end of its body ({promised})") from exc
     finally:
         answer.close()
 

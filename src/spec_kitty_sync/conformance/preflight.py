@@ -88,7 +88,7 @@ def _problem(reply: Reply, has_token: bool) -> tuple[str, str, int]:
     url = reply.exchange.request.path
     if response is None:
         return (
-            f"something listens there, but POST {url} got no answer: {reply.exchange.broke}",
+            f"something listens there, but POST {url} got no whole answer: {reply.exchange.broke}",
             "Look at the receiver's own log; raise --sk-deadline if it is only slow.",
             4,
         )

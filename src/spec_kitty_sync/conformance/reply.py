@@ -134,10 +134,7 @@ class Reply:
     def expect_answer(self) -> Reply:
         """Ask that an HTTP answer came at all."""
         if self.exchange.response is None:
-            raise self.fail(
-                "an HTTP answer",
-                means="the request took the connection down; a sender sees a time-out",
-            )
+            raise self.fail("an HTTP answer", means=_unanswered(self.exchange.broke))
         return self
 
     def expect_status(self, *allowed: int, means: Meaning = "") -> Reply:
@@ -207,6 +204,17 @@ class Reply:
                 means="the sender can only show an HTTP status, not a reason",
             )
         return body
+
+
+def _unanswered(broke: str) -> str:
+    if "no end of its body" in broke:
+        return "the answer never ends: say how long it is, or close the connection after it"
+    if " within " in broke:
+        return "the request is never answered: the sender waits a minute, then sends it again"
+    return (
+        "the receiver hangs up without an answer, as after an exception that nobody caught:"
+        " its log says which"
+    )
 
 
 def reason_of(row: dict[str, Any]) -> str:
