@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from spec_kitty_sync.conformance.case_runner import Ending
+from spec_kitty_sync.conformance.client import TOOK_NONE
 from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
 from spec_kitty_sync.conformance.outcome import Outcome
 from spec_kitty_sync.conformance.pulse import Pulse
@@ -79,6 +80,13 @@ def test_receiver_gone_after_an_answer_is_told_once() -> None:
     assert first == replace(first, outcome=Outcome.ERROR)
     assert [(one.name, one.step) for one in first.suspects] == [("A", 2)]
     assert second == Ending(Outcome.NOT_RUN, "the receiver accepts no connections since A, step 2")
+
+
+def test_receiver_that_takes_no_connection_has_not_died() -> None:
+    """One that serves a single connection is busy, and its last answer no suspect."""
+    pulse, busy = Pulse(alone=True), Ending(Outcome.ERROR, f"it {TOOK_NONE} 60 s")
+    pulse.felt(PASSED, [exchange(1)], "A")
+    assert pulse.felt(busy, [], "B") == busy
 
 
 def test_receiver_gone_before_any_check_points_at_the_preflight() -> None:

@@ -17,6 +17,7 @@ from spec_kitty_sync.conformance.exchange import Exchange, Request, Response
 
 BATCH_PATH = "/api/v1/events/batch/"
 HEALTH_PATH = "/api/v1/sync/health/"
+TOOK_NONE = "took no connection within"
 _SETTLE_S = 0.1
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -174,6 +175,11 @@ class Client:
             ) from exc
         except socket.gaierror as exc:
             raise NoConnection(f"the name {self.address.host} does not resolve") from exc
+        except TimeoutError as exc:
+            raise NoConnection(
+                f"{self.address.origin} {TOOK_NONE} {self.deadline_s:g} s: it is out of reach, or"
+                " serves one connection at a time and waits on another"
+            ) from exc
         except OSError as exc:
             raise NoConnection(
                 f"nothing accepts connections at {self.address.origin} ({_words(exc)})"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from spec_kitty_sync.conformance.case_runner import Ending
+from spec_kitty_sync.conformance.client import TOOK_NONE
 from spec_kitty_sync.conformance.exchange import Exchange
 from spec_kitty_sync.conformance.outcome import FOUND, Outcome, Suspect
 from spec_kitty_sync.conformance.reply import Reply
@@ -47,6 +48,8 @@ class Pulse:
             return self._in_doubt(name, exchanges, broken, before)
         if lost and broken:
             return self._died_of(name, exchanges, broken, before)
+        if lost and TOOK_NONE in ending.reason:
+            return ending  # busy or out of reach: nobody refused, so nobody died
         if lost:
             return self._gone(ending, exchanges)
         if exchanges:
