@@ -43,8 +43,8 @@ from spec_kitty_sync.errors import SpecKittyError
 Point = tuple[str, int]
 IN_PROCESS = ("sql", "wire", "cut")
 _WAYS_OUT = {
-    "EIO": "Append the same event again|Check the disk|sync show",
-    "ENOSPC": "[Ff]ree (disk|some) space|making room|sync show",
+    "EIO": "Append the same event again|Check the disk|See that the disk works|sync show",
+    "ENOSPC": "[Ff]ree (disk|some) space|making room|has room|sync show",
     "handles": "ulimit -n",
 }
 _CONNECT = sqlite3.connect
