@@ -120,3 +120,12 @@ def test_doctor_has_a_page_where_only_rows_behind_the_first_are_damaged(desk: De
     assert done.code == 3, done
     assert "last answers" in done.out
     assert "malformed" in done.out
+
+
+def test_export_of_a_damaged_journal_leaves_no_half_of_a_file(damaged: Desk):
+    """What ends before the damage looks like everything; nothing says where it stopped."""
+    target = damaged.root / "all.jsonl"
+    done = damaged.run("sync", "export", "--jsonl", str(target))
+    assert done.code == 2
+    assert "sync migrate --from" in done.err
+    assert not target.exists()

@@ -13,6 +13,7 @@ import pytest
 from unprivileged import unprivileged
 
 from spec_kitty_sync.errors import UsageError
+from spec_kitty_sync.identity import project
 from spec_kitty_sync.identity.project import (
     CONFIG,
     ProjectIdentity,
@@ -160,6 +161,17 @@ def test_read_only_project_has_an_identity_for_the_process(repo, caplog, monkeyp
         identity = ensure_identity(repo)
     assert identity.is_complete
     assert "cannot be written" in caplog.text
+
+
+def test_no_second_identity_is_made_beside_one_that_takes_long(repo, tmp_path, monkeypatch):
+    """A process that hangs over the first identity must not split the project in two."""
+    (tmp_path / "locks").mkdir()
+    lock = project._only_one(tmp_path / "locks", repo)
+    monkeypatch.setattr(project, "_LOCK_WAIT_S", 0.05)
+    with lock, pytest.raises(UsageError, match="another process holds the lock"):
+        ensure_identity(repo, locks_dir=tmp_path / "locks")
+    assert not (repo / CONFIG).exists()
+    assert ensure_identity(repo, locks_dir=tmp_path / "locks").is_complete
 
 
 def _race(root: str, locks: str, start, found) -> None:

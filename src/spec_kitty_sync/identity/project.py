@@ -90,6 +90,9 @@ def ensure_identity(root: Path, *, locks_dir: Path | None = None) -> ProjectIden
 
     A project that cannot be written gets one for this process, with a warning. *locks_dir*
     keeps two processes from making two.
+
+    Raises:
+        UsageError: as `load_identity`; or another process keeps the lock for too long.
     """
     known = load_identity(root)
     if known.is_complete:
@@ -98,6 +101,12 @@ def ensure_identity(root: Path, *, locks_dir: Path | None = None) -> ProjectIden
     with ExitStack() as alone:
         try:
             alone.enter_context(_only_one(locks_dir, home))
+        except TimeoutError as exc:
+            # An identity of our own would stand beside the one that is being made.
+            raise UsageError(
+                f"{home / CONFIG}: another process holds the lock for its identity",
+                remedy="End a `spec-kitty` that hangs, then run the same command again.",
+            ) from exc
         except OSError as exc:
             _warn_not_stored(home, exc)
             return known.with_defaults(home)

@@ -168,9 +168,11 @@ def export(settings: Settings, target: Path, *, out: BinaryIO | None = None) -> 
             stream.flush()
             os.fsync(stream.fileno())
         sync_dir(target.absolute().parent)
-    except OSError as exc:
+    except BaseException as exc:
         discard_file(target)
-        raise disk_error(str(target), exc) from exc
+        if isinstance(exc, OSError):
+            raise disk_error(str(target), exc) from exc
+        raise
     return done
 
 
