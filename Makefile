@@ -18,7 +18,7 @@ test: check
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not proof" $(PYTEST_OPTIONS)
 
 check: $(STAMP)
-	$(BIN)/ruff check src tests conformance benchmarks
+	$(BIN)/ruff check src tests conformance benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -202,9 +202,7 @@ SCREENS = [
 
 
 @pytest.mark.parametrize("arguments", SCREENS, ids=" ".join)
-def test_screens_fit_80_columns_in_a_pipe_without_colour(
-    refused: Desk, arguments: tuple[str, ...]
-):
+def test_screens_fit_80_columns_in_a_pipe_without_colour(refused: Desk, arguments: tuple[str, ...]):
     """In a pipe no line is longer than 80 columns, apart from long words, and none has colour."""
     printed = refused.run(*arguments).out
     assert "\x1b" not in printed

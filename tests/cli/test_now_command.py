@@ -103,9 +103,7 @@ def test_target_of_one_run_is_its_own_and_leaves_the_configuration(
     assert ready.run("sync", "now", "--target", "9").code == 2
 
 
-def test_token_of_the_environment_stays_with_the_usual_server(
-    ready: Desk, receiver: SmallReceiver
-):
+def test_token_of_the_environment_stays_with_the_usual_server(ready: Desk, receiver: SmallReceiver):
     """SPEC_KITTY_TOKEN is for the server that is usually meant, not for one named by --target."""
     receiver.token = "canary-token-78"
     with SmallReceiver() as other:

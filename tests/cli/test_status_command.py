@@ -145,9 +145,7 @@ def test_check_says_stalled_when_nothing_was_delivered_for_a_day(
     assert desk.json("sync", "status", "--check")["attention"] == []
 
 
-def test_a_server_that_nothing_was_ever_sent_to_is_stalled_too(
-    desk: Desk, receiver: SmallReceiver
-):
+def test_a_server_that_nothing_was_ever_sent_to_is_stalled_too(desk: Desk, receiver: SmallReceiver):
     """Events that wait for a configured server from the first day on are noticed; kept ones not."""
     desk.put(make_event(1))
     desk.sql("UPDATE event_journal SET appended_at_ms = appended_at_ms - ?", 25 * HOUR_MS)

@@ -345,8 +345,10 @@ def one_source(conn: sqlite3.Connection, path: Path, report: dict) -> None:
         path.unlink()
     if on("locks-old-tools-out"):
         with contextlib.closing(sqlite3.connect(path)) as own:
-            own.execute(f"CREATE TRIGGER IF NOT EXISTS closed BEFORE INSERT ON {table} "
-                        "BEGIN SELECT RAISE(ABORT, 'this queue was migrated'); END")
+            own.execute(
+                f"CREATE TRIGGER IF NOT EXISTS closed BEFORE INSERT ON {table} "
+                "BEGIN SELECT RAISE(ABORT, 'this queue was migrated'); END"
+            )
     if on("removes-logs"):
         path.with_name(path.name + "-wal").unlink(missing_ok=True)
 
@@ -476,9 +478,7 @@ def drain(conn: sqlite3.Connection) -> int:
         some = rows[start : start + 1000]
         body = b'{"events":[' + b",".join(row[1] for row in some) + b"]}"
         server = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-        server.request(
-            "POST", "/api/v1/events/batch/", body, {"Content-Type": "application/json"}
-        )
+        server.request("POST", "/api/v1/events/batch/", body, {"Content-Type": "application/json"})
         results = json.loads(server.getresponse().read())["results"]
         server.close()
         conn.execute("BEGIN")

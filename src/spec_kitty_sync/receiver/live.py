@@ -141,4 +141,3 @@ def _ack(result: Result) -> dict[str, Any]:
 
 def _error(event_id: str | None, error: str, status: str = "rejected") -> dict[str, Any]:
     return {"type": "error", "event_id": event_id, "status": status, "error": error}
-

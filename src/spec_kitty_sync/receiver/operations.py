@@ -29,9 +29,7 @@ class Operations:
             async with asyncio.timeout(_PATIENCE_S):
                 await asyncio.to_thread(self._receiver.parts.store.identity)
         except (StoreError, TimeoutError):
-            raise Refusal(
-                503, "the store is unavailable", headers={"Retry-After": "5"}
-            ) from None
+            raise Refusal(503, "the store is unavailable", headers={"Retry-After": "5"}) from None
         return self._receiver.reply(Reply("ready", 200, {"status": "ready"}, {}))
 
     async def metrics(self, request: Request) -> Response:

@@ -56,9 +56,10 @@ class PostgresDatabase:
 
     def connect(self) -> None:
         """Connect and bring the schema up to date; several processes may start at once."""
-        with self._translated(), psycopg.connect(
-            self._url, connect_timeout=_CONNECT_TIMEOUT_S
-        ) as conn:
+        with (
+            self._translated(),
+            psycopg.connect(self._url, connect_timeout=_CONNECT_TIMEOUT_S) as conn,
+        ):
             self._upgrade(conn)
         # Made here and not in __init__, so that no thread exists when workers are forked.
         pool = ConnectionPool(

@@ -133,9 +133,7 @@ class Receiver:
             StoreError: nothing was stored.
         """
         loop = asyncio.get_running_loop()
-        elements, verdicts = await loop.run_in_executor(
-            self._judging, self._judge, principal, body
-        )
+        elements, verdicts = await loop.run_in_executor(self._judging, self._judge, principal, body)
         return await self.settle(principal, elements, verdicts)
 
     async def settle(
@@ -180,9 +178,7 @@ class Receiver:
             headers["Connection"] = "close"
         return self.reply(Reply(route, refusal.status, refusal.content(), headers))
 
-    def _judge(
-        self, principal: Principal, body: bytes
-    ) -> tuple[Sequence[Element], list[Verdict]]:
+    def _judge(self, principal: Principal, body: bytes) -> tuple[Sequence[Element], list[Verdict]]:
         elements = self.parts.split(body, self.parts.limits)
         return elements, [self.judge(principal, element) for element in elements]
 

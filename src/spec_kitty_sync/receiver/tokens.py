@@ -42,7 +42,9 @@ class TokenEndpoints:
         directory = self._receiver.directory
         principal = self._receiver.authenticate(request.headers.get("authorization"))
         lifetime_s = directory.lifetimes.ws_s
-        public_url = self._receiver.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        public_url = (
+            self._receiver.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        )
         content = {
             "ws_url": f"ws{public_url.removeprefix('http').rstrip('/')}/api/v1/ws/",
             "ws_token": directory.sign(principal, "ws", lifetime_s),

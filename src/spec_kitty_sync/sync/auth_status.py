@@ -59,4 +59,3 @@ def _section(situation: Situation) -> AuthSection:
         access_expires_at=utc_iso(int(expires.timestamp() * 1000)) if expires else None,
         blocked=situation.blocked.value if situation.blocked is not None else None,
     )
-

@@ -210,5 +210,3 @@ def _log(settings: Settings) -> tuple[LogEntry, ...]:
 
 def _as_attention(exc: SpecKittyError) -> Attention:
     return Attention(exc.code, exc.message, exc.remedy)
-
-

@@ -220,7 +220,7 @@ def board(full: Mapping[str, Any]) -> Html:
         anomalies = html(' · <span class="bad">{n} anomalies</span>', n=full["anomaly_count"])
     return html(
         '<article class="mission"><h2>{mission}</h2><p class="quiet">{project} · {status}{phase} · '
-        "{events} events{anomalies}</p><div class=\"board\">{lanes}</div></article>",
+        '{events} events{anomalies}</p><div class="board">{lanes}</div></article>',
         mission=full["mission"] or NO_MISSION,
         project=full["project_uuid"],
         status=full["status"] or "no mission events",
