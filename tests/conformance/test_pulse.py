@@ -48,6 +48,14 @@ def test_request_among_workers_is_never_blamed_alone() -> None:
     assert [one.name for one in end.suspects] == ["B", "A"]
 
 
+def test_answer_cut_off_among_workers_is_blamed_on_nobody() -> None:
+    """A receiver that dies of another's request can have begun this one's answer."""
+    cut = replace(exchange(20), response=Response(200, (("Content-Length", "282"),), b""))
+    end = Pulse(alone=False).felt(unanswered(cut), [cut], "B")
+    assert (end.outcome, [one.name for one in end.suspects]) == (Outcome.ERROR, ["B"])
+    assert Pulse(alone=True).felt(unanswered(cut), [cut], "B").outcome is Outcome.FAILED
+
+
 def test_failure_without_a_broken_connection_stays_one_among_workers() -> None:
     """An answer is an answer, whoever else was asked."""
     pulse, one = Pulse(alone=False), exchange(1)

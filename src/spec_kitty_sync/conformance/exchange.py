@@ -87,6 +87,14 @@ class Exchange:
         return self.request.method == RUN
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether fewer bytes came than the answer's Content-Length promises."""
+        told = self.response.header("Content-Length") if self.response else None
+        if self.response is None or told is None or self.request.method == "HEAD":
+            return False
+        return told.isdecimal() and int(told) > len(self.response.body)
+
+    @property
     def summary(self) -> str:
         """One line: method, path, size, status, time."""
         if self.is_command:

@@ -44,8 +44,9 @@ class Pulse:
             self._latest = _suspect(name, exchanges, len(exchanges))
         lost = ending.outcome is Outcome.ERROR
         broken = _broken_step(ending, exchanges)
-        if not self.alone and broken:
-            return self._in_doubt(name, exchanges, broken, before)
+        doubtful = broken or _cut_off_step(ending, exchanges)
+        if not self.alone and doubtful:
+            return self._in_doubt(name, exchanges, doubtful, before)
         if lost and broken:
             return self._died_of(name, exchanges, broken, before)
         if lost and TOOK_NONE in ending.reason:
@@ -78,8 +79,8 @@ class Pulse:
         self._told_gone = True
         return Ending(
             Outcome.ERROR,
-            f"step {step} got no answer ({own.exchange.broke}) while other workers had requests"
-            " on their way: it may be the doing of one of those",
+            f"step {step} got no answer ({own.exchange.broke or 'it was cut off'}) while other"
+            " workers had requests on their way: it may be the doing of one of those",
             suspects=(own, *_answered(name, exchanges, step, before)),
         )
 
@@ -123,6 +124,12 @@ def _broken_step(ending: Ending, exchanges: Sequence[Exchange]) -> int:
         return broken[-1] if broken else 0
     step = ending.finding.step if ending.finding else 0
     return step if step and exchanges[step - 1].broke else 0
+
+
+def _cut_off_step(ending: Ending, exchanges: Sequence[Exchange]) -> int:
+    """Return the step that was found against an answer cut off in its middle, or 0."""
+    step = ending.finding.step if ending.finding else 0
+    return step if step and exchanges[step - 1].is_cut_off else 0
 
 
 def _at_once(exchanges: Sequence[Exchange], step: int) -> int:
