@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spec_kitty_sync._locks import WriterLock
-from spec_kitty_sync._sqlite_errors import SENSELESS, corrupt, is_io_error, is_sound, translate
+from spec_kitty_sync._sqlite_errors import (
+    SENSELESS,
+    STORE_ERRORS,
+    corrupt,
+    is_io_error,
+    is_sound,
+    translate,
+)
 from spec_kitty_sync.errors import (
     StoreBusyError,
     StoreError,
@@ -94,7 +101,7 @@ class Store:
                 yield self.conn
         except TimeoutError as exc:
             raise StoreBusyError(f"{self.path}: another process is writing") from exc
-        except sqlite3.Error as exc:
+        except STORE_ERRORS as exc:
             if not is_io_error(exc):
                 raise translate(exc, self.path) from exc
             # What a disk holds after an I/O error, no connection that was open then may say.
@@ -132,7 +139,7 @@ class Store:
         """Run the block on the connection, translating SQLite's errors."""
         try:
             yield self.conn
-        except sqlite3.Error as exc:
+        except STORE_ERRORS as exc:
             raise translate(exc, self.path) from exc
 
     @contextmanager

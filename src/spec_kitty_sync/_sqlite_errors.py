@@ -18,7 +18,7 @@ from spec_kitty_sync.errors import (
 )
 
 # SQLite quotes a damaged schema in its message, and Python cannot read that.
-OPENING_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+STORE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _SQLITE_HANDLES = 4  # database, log, shared memory, folder
 # What Python says to a number where text belongs, or to bytes that are no text.
 SENSELESS = (TypeError, ValueError, LookupError, AttributeError)
@@ -60,7 +60,7 @@ def _damaged(exc: sqlite3.Error | UnicodeDecodeError) -> bool:
     return (
         _name(exc).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
         or isinstance(exc, UnicodeDecodeError)
-        or str(exc).startswith("no such table")
+        or str(exc).startswith(("no such table", "no such column"))
     )
 
 
@@ -146,7 +146,7 @@ def is_sound(conn: sqlite3.Connection) -> bool:
     """
     try:
         return bool(conn.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
-    except OPENING_ERRORS as exc:
+    except STORE_ERRORS as exc:
         if _damaged(exc):
             return False
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from spec_kitty_sync._files import make_private_dir, touch_private
 from spec_kitty_sync._locks import WriterLock
 from spec_kitty_sync._sqlite import BUSY_TIMEOUT_S, Store
 from spec_kitty_sync._sqlite_errors import (
-    OPENING_ERRORS,
+    STORE_ERRORS,
     check_place,
     is_busy,
     move_database,
@@ -29,6 +29,7 @@ from spec_kitty_sync.errors import StoreVersionError
 APPLICATION_ID = 0x534B5331  # "SKS1"
 CHECKPOINT_PAGES = 1000  # 4 MiB: the log is checkpointed by the commit that exceeds it
 _SWITCH_PAUSE_S = 0.002
+_SCHEMA = "SELECT type, name, CAST(sql AS BLOB) FROM sqlite_master"
 Synchronous = Literal["FULL", "NORMAL"]
 
 
@@ -72,7 +73,7 @@ def _closed_on_error(conn: sqlite3.Connection, path: Path) -> Iterator[None]:
     """Close *conn* when the block fails; what SQLite said becomes a store error."""
     try:
         yield
-    except OPENING_ERRORS as exc:
+    except STORE_ERRORS as exc:
         conn.close()
         raise translate(exc, path) from exc
     except BaseException:
@@ -146,7 +147,7 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
             if not read_only or size_of(wal_of(path)):
                 raise
             conn = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    except OPENING_ERRORS as exc:
+    except STORE_ERRORS as exc:
         raise translate(exc, path) from exc
     return conn
 
@@ -229,6 +230,15 @@ def _upgrade(store: Store, steps: Sequence[str]) -> None:
                 conn.execute(statement)
         conn.execute(f"PRAGMA application_id={APPLICATION_ID}")
         conn.execute(f"PRAGMA user_version={len(steps)}")
+
+
+def has_schema(conn: sqlite3.Connection, steps: Sequence[str]) -> bool:
+    """Whether the tables and views are those that *steps* make; SQLite checks pages, not names."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for statement in (each for script in steps for each in split_statements(script)):
+            fresh.execute(statement)
+        wanted = set(fresh.execute(_SCHEMA))
+    return wanted <= set(conn.execute(_SCHEMA))
 
 
 def split_statements(script: str) -> Iterator[str]:

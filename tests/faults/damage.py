@@ -88,6 +88,18 @@ def zero(page: int) -> Harm:
     return harm
 
 
+def misspell(before: bytes, letter: bytes) -> Harm:
+    """The letter after *before*, a text of the schema, is another; every page is sound."""
+
+    def harm(home: Path) -> None:
+        data = bytearray((home / DB).read_bytes())
+        place = data.index(before) + len(before)
+        data[place : place + 1] = letter
+        (home / DB).write_bytes(data)
+
+    return harm
+
+
 def sql(*statements: str) -> Harm:
     def harm(home: Path) -> None:
         with closing(sqlite3.connect(home / "journal.db")) as conn, conn:
@@ -149,6 +161,8 @@ DAMAGES = (
     Damage("another application", sql("PRAGMA application_id=77")),
     Damage("another program's database", another_database),
     Damage("newer schema", sql("PRAGMA user_version=99")),
+    Damage("a name in the schema is no text", misspell(b" AS\nSELECT seq", b"\xac")),
+    Damage("a name in the schema is another", misspell(b" AS\nSELECT seq", b"x")),
     Damage("table dropped", sql("DROP TABLE delivery_ledger")),
     Damage("config.toml is noise", write("config.toml", b"\x00\xff[[")),
     Damage("config.toml of wrong types", write("config.toml", b"sync = 3")),

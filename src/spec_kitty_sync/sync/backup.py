@@ -24,7 +24,7 @@ from spec_kitty_sync._files import (
 )
 from spec_kitty_sync._sqlite import Store
 from spec_kitty_sync._sqlite_errors import is_sound, translate
-from spec_kitty_sync._sqlite_open import check_ours, open_store
+from spec_kitty_sync._sqlite_open import check_ours, has_schema, open_store
 from spec_kitty_sync.delivery.lock import WAIT_S, no_drain
 from spec_kitty_sync.delivery.redelivery import assume_sent, begin_after_restore
 from spec_kitty_sync.errors import (
@@ -196,7 +196,7 @@ def _present(home: Home) -> Iterator[Store | None]:
         return
     with store:
         with store.reading() as conn:
-            sound = is_sound(conn)
+            sound = is_sound(conn) and has_schema(conn, steps())
         yield store if sound else None
 
 
