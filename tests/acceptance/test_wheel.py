@@ -215,6 +215,7 @@ def test_fixtures_and_strategies_serve_another_project(kit):
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.proof
 def test_installed_kit_finds_tools_that_are_broken(kit):
     """The small tools and their faults travel with the kit."""
     for suite, fault in (("producer", "missing-is-success"), ("migration", "last-wins")):

@@ -77,6 +77,7 @@ def ends_of(folder: Path) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.proof
 def test_death_among_workers_blames_no_bystander(run_command: RunKit, tmp_path: Path) -> None:
     """Of several requests on their way none is failed for a receiver that stays down."""
     with mortal_receiver() as url:
