@@ -285,5 +285,5 @@ def test_status_names_since_when_events_wait_apart_from_the_first_that_is_kept(d
     report = delivered.json("sync", "status")
     assert report["background"]["oldest_undelivered_at"] == oldest_of(delivered, 2)
     shown = when(oldest_of(delivered, 2), report["generated_at"])
-    assert f"the first to deliver is here since {shown}" in said
+    assert f"the first to deliver: {shown}" in said
     assert f"the first of them: {when('2026-02-12T10:00:00Z', report['generated_at'])}" in said

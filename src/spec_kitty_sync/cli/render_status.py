@@ -126,7 +126,7 @@ def _journal(report: StatusReport) -> Iterator[str]:
         yield _field("", f"the first of them: {when(journal.oldest_retained_event_at, now)}")
     if report.background.oldest_undelivered_at:
         since = when(report.background.oldest_undelivered_at, now)
-        yield _field("", f"the first to deliver is here since {since}")
+        yield _field("", f"the first to deliver: {since}")
     if journal.archived_event_count:
         yield _field("", f"{plural(journal.archived_event_count, 'event')} archived or collected")
     if journal.gc_suggestion:
