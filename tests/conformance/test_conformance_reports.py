@@ -151,6 +151,7 @@ def test_replay_of_a_race_names_the_command_that_repeats_it(
     assert "conformance receiver http://127.0.0.1:1 --only SKR-CON-01" in done.stdout
 
 
+@pytest.mark.proof
 def test_diff_names_what_broke_and_what_was_mended(judged: Judged, run_command: RunKit) -> None:
     """Two reports side by side show each case whose outcome changed."""
     good, bad = judged(PlainReceiver) / "report.json", judged(ForgetfulReceiver) / "report.json"

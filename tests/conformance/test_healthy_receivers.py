@@ -149,7 +149,7 @@ def test_other_looking_receiver_is_conformant(name: str) -> None:
     "settings",
     [
         pytest.param({"pending_s": 0.2}, id="settles later"),
-        pytest.param({"open_to_all": True}, id="no authentication"),
+        pytest.param({"open_to_all": True}, id="no authentication", marks=pytest.mark.proof),
         pytest.param({"teams": True}, id="teams", marks=pytest.mark.proof),
         pytest.param({"protocols": ("1.0",)}, id="one protocol", marks=pytest.mark.proof),
     ],

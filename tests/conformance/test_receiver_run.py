@@ -142,7 +142,7 @@ def test_plugin_without_options_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.proof), "2"])
 def test_verdict_is_the_same_with_workers(run_pytest: RunKit, workers: str) -> None:
     """xdist workers judge the same receiver, and the controller sums up what they found."""
     with serving(ForgetfulReceiver()) as url:
