@@ -76,7 +76,8 @@ def run(work: Callable[..., None], processes: int, count: int) -> tuple[float, f
         for process in started:
             process.start()
         for _ in started:
-            ready.acquire()
+            if not ready.acquire(timeout=60):
+                raise SystemExit("a process did not get ready")
         start = time.perf_counter()
         go.set()
         for process in started:

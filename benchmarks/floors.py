@@ -36,10 +36,11 @@ VALUES (?, ?, ?, ?, ?)
 
 def open_journal(path: Path) -> sqlite3.Connection:
     """Return a WAL/FULL connection to a plain journal table."""
-    conn = sqlite3.connect(path, isolation_level=None, timeout=0)
+    conn = sqlite3.connect(path, isolation_level=None, timeout=5)
     conn.execute("PRAGMA journal_mode=WAL")
     conn.execute("PRAGMA synchronous=FULL")
     conn.execute(_JOURNAL)
+    conn.execute("PRAGMA busy_timeout=0")  # who appends waits in its own way
     return conn
 
 
