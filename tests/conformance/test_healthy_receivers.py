@@ -131,6 +131,7 @@ def _altered(*names: str) -> Callable[[Parts], Parts]:
     return alter
 
 
+@pytest.mark.proof
 def test_receiver_that_differs_in_everything_is_conformant() -> None:
     """All that the contract leaves open, done otherwise at once, is held against nobody."""
     with reference_receiver(alter=_altered(*ALTERATIONS)) as url:
